@@ -1,0 +1,1 @@
+"""Pure functions over the State: trends, growth, differences, predictions."""

@@ -1,0 +1,1 @@
+"""The private wire between memtui and the agent."""

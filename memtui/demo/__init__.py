@@ -1,0 +1,1 @@
+"""The bundled workload of `memtui run --demo`."""

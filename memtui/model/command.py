@@ -1,0 +1,53 @@
+"""What a front end may ask of a session. Requests walk back along this one path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memtui.model.allocation import GroupBy
+
+
+@dataclass(frozen=True, slots=True)
+class ClimbToAgent:
+    """Put the agent into the target (no effect when it is there)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartTracing:
+    """Start tracemalloc with ``frames`` frames a trace; climbs to the agent first."""
+
+    frames: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StopTracing:
+    """Stop tracemalloc, unless the program had it on before memtui came."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSnapshot:
+    """Keep type counts, and traced allocations when tracing is on; climbs to the agent first."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectGarbage:
+    """Run a full collection in the target; climbs to the agent first."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAllocations:
+    """Group the live allocation table otherwise."""
+
+    by: GroupBy
+
+
+@dataclass(frozen=True, slots=True)
+class SendInput:
+    """Type a line to the workload (only when it was started with ``--stdin``)."""
+
+    text: str
+
+
+Command = (
+    ClimbToAgent | StartTracing | StopTracing | TakeSnapshot | CollectGarbage | GroupAllocations | SendInput
+)

@@ -1,0 +1,81 @@
+"""The one picture every front end shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from memtui.model.allocation import Allocations, GroupBy, Snapshot, Tracing
+from memtui.model.gc import GcPauses, GcState
+from memtui.model.sample import Cost, Series
+from memtui.model.target import Ending, Rung, Target
+
+EVENT_BOUND = 200
+SNAPSHOT_BOUND = 20
+OUTPUT_BOUND = 1000
+
+
+class EventKind(str, Enum):
+    """What an event in the log is about. GC, SNAPSHOT, TRACE_ON and TRACE_OFF are also marked on the chart."""
+
+    INFO = "info"
+    GC = "gc"
+    SNAPSHOT = "snapshot"
+    TRACE_ON = "trace-on"
+    TRACE_OFF = "trace-off"
+    WARNING = "warning"
+    ERROR = "error"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the event log."""
+
+    at_seconds: float
+    kind: EventKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The tail of what the workload wrote to stdout and stderr. ``total_lines`` counts all of them."""
+
+    lines: tuple[str, ...] = ()
+    total_lines: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything memtui knows at one tick. Immutable and bounded.
+
+    ``note`` says why the next rung is not reached (empty when it can be climbed). ``busy`` names requests under way,
+    in words (``"taking a snapshot"``).
+    """
+
+    target: Target
+    started_at: float
+    """Wall clock of the start of the observation, seconds since the epoch."""
+    now_seconds: float = 0.0
+    """Session time of this tick."""
+    rung: Rung = Rung.PROCESS
+    note: str = ""
+    series: Series = field(default_factory=Series)
+    gc: GcState | None = None
+    pauses: GcPauses | None = None
+    tracing: Tracing | None = None
+    """None: no agent, so nothing is known about tracemalloc."""
+    group_by: GroupBy = GroupBy.LINE
+    allocations: Allocations | None = None
+    baseline: Allocations | None = None
+    """What ``allocations`` is compared with: the last snapshot's, or the first look after tracing began."""
+    snapshots: tuple[Snapshot, ...] = ()
+    events: tuple[Event, ...] = ()
+    output: Output | None = None
+    """None when memtui did not start the target."""
+    cost: Cost = field(default_factory=Cost)
+    busy: tuple[str, ...] = ()
+    threads: int | None = None
+    memory_limit_bytes: int | None = None
+    """The smallest cgroup limit over the target, if any."""
+    ending: Ending | None = None

@@ -1,0 +1,31 @@
+"""Where memtui's own files are: bundled themes, the user's configuration."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def bundled_themes() -> Path:
+    """Directory of the themes that come with memtui: inside the wheel, or beside the package in a checkout."""
+    inside = PACKAGE / "_themes"
+    return inside if inside.is_dir() else PACKAGE.parent / "themes"
+
+
+def config_dir() -> Path:
+    """The user's memtui directory under ``$XDG_CONFIG_HOME`` (``~/.config`` without it)."""
+    base = os.environ.get("XDG_CONFIG_HOME") or ""
+    root = Path(base) if os.path.isabs(base) else Path("~/.config").expanduser()
+    return root / "memtui"
+
+
+def config_file() -> Path:
+    """The user's configuration file (may not exist)."""
+    return config_dir() / "config.toml"
+
+
+def user_themes() -> Path:
+    """The user's own theme directory (may not exist)."""
+    return config_dir() / "themes"

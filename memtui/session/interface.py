@@ -1,0 +1,36 @@
+"""What a front end may rely on, whichever session is underneath (live target, replay, test double)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from memtui.model.command import Command
+from memtui.model.state import State
+
+Listener = Callable[[State], None]
+
+
+class Session(Protocol):
+    """A source of States that takes requests."""
+
+    @property
+    def state(self) -> State:
+        """The newest picture; safe to read from any thread."""
+        ...
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` with each new State, from the session's thread. Returns a function that ends it."""
+        ...
+
+    def request(self, command: Command) -> None:
+        """Ask for something. Returns at once; the outcome shows in later States (``events``, ``busy`` and so on)."""
+        ...
+
+    def start(self) -> None:
+        """Begin ticking."""
+        ...
+
+    def close(self) -> None:
+        """Detach and stop; returns when the target is as it was found (bounded to a few seconds)."""
+        ...
