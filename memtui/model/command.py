@@ -48,6 +48,4 @@ class SendInput:
     text: str
 
 
-Command = (
-    ClimbToAgent | StartTracing | StopTracing | TakeSnapshot | CollectGarbage | GroupAllocations | SendInput
-)
+Command = ClimbToAgent | StartTracing | StopTracing | TakeSnapshot | CollectGarbage | GroupAllocations | SendInput
