@@ -1,0 +1,79 @@
+"""What grows, and how fast: resident memory, lines of code, types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memtui.analysis.compare import changes, smallest_listed_count
+from memtui.analysis.rss_trend import Growth, Verdict, rss_growth
+from memtui.model.allocation import Frame
+from memtui.model.state import State
+
+__all__ = ["Growth", "LineGrowth", "TypeGrowth", "Verdict", "line_growth", "rss_growth", "type_growth"]
+
+MIN_RATE_SECONDS = 1.0
+"""Over less time than this no rate is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineGrowth:
+    """A place whose traced memory is larger than at the baseline. ``place.line`` is 0 when grouped by file."""
+
+    place: Frame
+    size_diff_bytes: int
+    count_diff: int
+    bytes_per_second: float | None
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TypeGrowth:
+    """A type with more instances (that the collector tracks) than in the first snapshot."""
+
+    type: str
+    count_diff: int
+    objects_per_second: float | None
+    count: int
+
+
+def line_growth(state: State, limit: int = 5) -> tuple[LineGrowth, ...]:
+    """Places that grew since the baseline, by bytes, largest first; empty without two comparable looks."""
+    now, baseline = state.allocations, state.baseline
+    if now is None or baseline is None:
+        return ()
+    seconds = now.at_seconds - baseline.at_seconds
+    grown: dict[Frame, LineGrowth] = {}
+    known = changes(now, baseline)
+    for row in now.rows:
+        change = known.get(row.frames)
+        if change is None or change.size_diff_bytes is None:
+            continue
+        before = grown.get(row.place)
+        size_diff = change.size_diff_bytes + (before.size_diff_bytes if before else 0)
+        count_diff = (change.count_diff or 0) + (before.count_diff if before else 0)
+        size = row.size_bytes + (before.size_bytes if before else 0)
+        grown[row.place] = LineGrowth(row.place, size_diff, count_diff, _rate(size_diff, seconds), size)
+    growers = [line for line in grown.values() if line.size_diff_bytes > 0]
+    growers.sort(key=lambda line: (-line.size_diff_bytes, line.place.file, line.place.line))
+    return tuple(growers[:limit])
+
+
+def type_growth(state: State, limit: int = 5) -> tuple[TypeGrowth, ...]:
+    """Types with more instances in the last snapshot than in the first, most first; empty below two snapshots."""
+    if len(state.snapshots) < 2:
+        return ()
+    first, last = state.snapshots[0], state.snapshots[-1]
+    before = {one.type: one.count for one in first.types}
+    seconds = last.at_seconds - first.at_seconds
+    floor = smallest_listed_count(first)
+    growers = []
+    for one in last.types:
+        difference = one.count - before.get(one.type, floor)
+        if difference > 0:
+            growers.append(TypeGrowth(one.type, difference, _rate(difference, seconds), one.count))
+    growers.sort(key=lambda growth: (-growth.count_diff, growth.type))
+    return tuple(growers[:limit])
+
+
+def _rate(difference: int, seconds: float) -> float | None:
+    return difference / seconds if seconds >= MIN_RATE_SECONDS else None
