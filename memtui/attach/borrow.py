@@ -1,0 +1,295 @@
+"""Borrowing one thread of another process for a few calls, and giving it back unchanged.
+
+The one dangerous millisecond of memtui. The rules that make it safe:
+
+* Before the thread is touched, a signal frame with all its registers is written below its stack; the stack pointer of
+  everything it is made to do points there, so if memtui dies at any instruction the thread falls into
+  ``rt_sigreturn`` and is as it was.
+* It is moved by system call stops only, never by single steps or breakpoints: their SIGTRAP would outlive a dying
+  tracer and kill the process.
+* Its signals are blocked meanwhile (not lost), and put back before it goes on.
+* Registers of an interrupted system call are given back inside the kernel's signal path, where it restarts the call.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+from memtui.attach import ptrace
+from memtui.attach import x86_64 as arch
+
+_SYNCHRONOUS = (signal.SIGILL, signal.SIGTRAP, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV, signal.SIGSYS)
+_NEVER_BLOCKED = sum(1 << (int(one) - 1) for one in (*_SYNCHRONOUS, signal.SIGKILL, signal.SIGSTOP))
+_ALL_BLOCKED = ((1 << 64) - 1) & ~_NEVER_BLOCKED
+_STOP_PATIENCE_SECONDS = 0.25
+_KERNEL_PATIENCE_SECONDS = 20.0
+
+
+class NotNowError(Exception):
+    """The thread is at no harmless point; nothing was changed. Another moment may do."""
+
+
+class EndedError(Exception):
+    """The process ended."""
+
+
+class StoppedByUserError(Exception):
+    """The process is stopped by job control (Ctrl-Z, SIGSTOP)."""
+
+
+class UnfinishedCallError(Exception):
+    """A call did not return in time. The thread was given back, or finishes the call and heals by itself."""
+
+
+class FailedCallError(Exception):
+    """A call made in the thread failed; the thread was given back."""
+
+
+class BorrowedThread:
+    """One stopped thread. Use as a context manager: leaving it gives the thread back and lets it go.
+
+    ``checkpoint`` is called with a name before and after every step; tests kill the helper there.
+    """
+
+    def __init__(self, pid: int, tid: int, checkpoint: Callable[[str], None] = lambda name: None) -> None:
+        self._pid, self._tid, self._checkpoint = pid, tid, checkpoint
+        self._mem = -1
+        self._stopped = False
+        self._taken = False
+        self._at_entry = False
+        self._call_cancelled = False
+        self._held: list[int] = []
+        self._raw = b""
+        self._mask = 0
+        self._frame: arch.HealFrame | None = None
+
+    def __enter__(self) -> BorrowedThread:
+        self._mem = os.open(f"/proc/{self._pid}/mem", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            ptrace.seize(self._tid)
+            ptrace.interrupt(self._tid)
+            self._checkpoint("interrupted")
+            self._await_stop()
+            self._raw = ptrace.read_registers(self._tid, ptrace.NT_PRSTATUS)
+        except BaseException:
+            self._let_go()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            if self._taken and self._stopped:
+                self._give_back()
+        finally:
+            self._let_go()
+
+    @property
+    def registers(self) -> dict[str, int]:
+        """The thread's registers as they were when it stopped."""
+        return arch.unpack(self._raw)
+
+    def write(self, address: int, data: bytes) -> None:
+        """Write into the process, whatever the protection of the page."""
+        if os.pwrite(self._mem, data, address) != len(data):
+            raise FailedCallError("memory of the process could not be written")
+
+    def read(self, address: int, size: int) -> bytes:
+        """Read from the process."""
+        return os.pread(self._mem, size, address)
+
+    def take(self, restore_rt: int) -> None:
+        """Prepare the thread for calls: write the healing frame below its stack. Raises NotNowError."""
+        if self._in_restartable_sequence():
+            raise NotNowError("the thread is inside a restartable sequence")
+        self._mask = ptrace.read_signal_mask(self._tid)
+        self._frame = self.heal_frame(restore_rt, arch.below_red_zone(self._raw))
+        try:
+            for address, data in self._frame.blocks:
+                self.write(address, data)
+        except (OSError, FailedCallError) as error:
+            raise NotNowError("the thread's stack has no room") from error
+        self._checkpoint("frame-written")
+
+    def heal_frame(self, restore_rt: int, below: int) -> arch.HealFrame:
+        """A frame that restores this thread, to be placed under the address ``below``."""
+        xsave = ptrace.read_registers(self._tid, ptrace.NT_X86_XSTATE)
+        return arch.HealFrame(self._raw, xsave, self._mask, restore_rt, below)
+
+    def syscall(self, instruction: int, number: int, *arguments: int) -> int:
+        """Make one system call at ``instruction`` (a ``syscall; ret``); returns its result, negative for an error."""
+        assert self._frame is not None
+        changes = dict(zip(arch.SYSCALL_ARGUMENTS, arguments, strict=False))
+        self._set_off(rip=instruction, rax=number, rsp=self._frame.stack_pointer, **changes)
+        end = time.monotonic() + _KERNEL_PATIENCE_SECONDS
+        while True:
+            try:
+                kind, _, value = self._next_syscall_stop(end)
+            except TimeoutError as error:
+                self._give_up(can_abort=False)
+                raise UnfinishedCallError from error
+            if kind == 2:
+                self._checkpoint("syscall-done")
+                return value
+            self._checkpoint("syscall-entered")
+
+    def call(
+        self,
+        function: int,
+        arguments: tuple[int, ...],
+        stack: arch.HealFrame,
+        patience_seconds: float,
+        can_abort: bool,
+    ) -> dict[int, int]:
+        """Call ``function`` on the stack under ``stack`` (a heal frame written there); wait for its return.
+
+        Returns the results of the system calls it made, by number (the last of each). After ``patience_seconds``
+        raises UnfinishedCallError: with ``can_abort`` the thread is given back as it was, otherwise it is let go to
+        finish the call and restore itself.
+        """
+        self._set_off(
+            rip=function, rax=0, rsp=stack.stack_pointer, **dict(zip(arch.CALL_ARGUMENTS, arguments, strict=False))
+        )
+        self._checkpoint("call-started")
+        results: dict[int, int] = {}
+        number = -1
+        end = time.monotonic() + patience_seconds
+        while True:
+            try:
+                kind, stack_pointer, value = self._next_syscall_stop(end)
+            except TimeoutError as error:
+                self._give_up(can_abort)
+                raise UnfinishedCallError from error
+            if kind == 2:
+                results[number] = value
+            elif value == arch.SYS_RT_SIGRETURN and stack_pointer == stack.context:
+                self._checkpoint("call-returned")
+                return results
+            else:
+                number = value
+
+    def _set_off(self, **changes: int) -> None:
+        """Point the thread at what it is to do. At the entry of a system call this cancels that call."""
+        registers = self.registers | {"orig_rax": arch.NO_SYSCALL} | changes
+        first, self._taken = not self._taken, True
+        self._call_cancelled = self._at_entry
+        self._checkpoint("before-registers")
+        ptrace.write_registers(self._tid, ptrace.NT_PRSTATUS, arch.pack(registers))
+        self._checkpoint("registers-set")
+        if first:
+            ptrace.write_signal_mask(self._tid, _ALL_BLOCKED)
+            self._checkpoint("mask-set")
+
+    def _next_syscall_stop(self, end: float) -> tuple[int, int, int]:
+        """Run to the next entry (1) or exit (2) of a system call. Raises TimeoutError."""
+        while True:
+            ptrace.resume_to_syscall(self._tid)
+            self._stopped = self._at_entry = False
+            self._checkpoint("running")
+            status = self._wait(end)
+            self._stopped = True
+            event, stop_signal = status >> 16, os.WSTOPSIG(status)
+            if event:
+                continue
+            if stop_signal != ptrace.SYSCALL_STOP_SIGNAL:
+                self._keep_signal(stop_signal)
+                continue
+            info = ptrace.syscall_info(self._tid)
+            cancelled, self._call_cancelled = self._call_cancelled, False
+            self._at_entry = info[0] == 1
+            if not (cancelled and info[0] == 2):
+                return info
+
+    def _keep_signal(self, number: int) -> None:
+        """A signal that arrived meanwhile is delivered when the thread is let go."""
+        if number in _SYNCHRONOUS:
+            raise FailedCallError(f"the call failed with signal {number}")
+        self._held.append(number)
+
+    def _give_up(self, can_abort: bool) -> None:
+        if not can_abort:
+            self._taken = False  # it heals by itself once the call returns
+            return
+        ptrace.interrupt(self._tid)
+        end = time.monotonic() + _STOP_PATIENCE_SECONDS
+        while self._wait(end) >> 16 != ptrace.EVENT_STOP:
+            ptrace.resume(self._tid)
+        self._stopped = True
+
+    def _give_back(self) -> None:
+        """Stop once more inside the kernel's signal path, then restore mask and registers."""
+        now = arch.unpack(ptrace.read_registers(self._tid, ptrace.NT_PRSTATUS))
+        if self._at_entry and now["orig_rax"] == arch.SYS_RT_SIGRETURN:
+            # At the entry of its own sigreturn: cancel that call, yet have it made should memtui die now.
+            again = {"orig_rax": arch.NO_SYSCALL, "rip": now["rip"] - len(arch.RESTORE_RT)}
+            ptrace.write_registers(self._tid, ptrace.NT_PRSTATUS, arch.pack(now | again))
+            self._checkpoint("sigreturn-cancelled")
+        ptrace.interrupt(self._tid)
+        ptrace.resume(self._tid)
+        self._checkpoint("to-signal-path")
+        end = time.monotonic() + _KERNEL_PATIENCE_SECONDS
+        while self._wait(end) >> 16 != ptrace.EVENT_STOP:
+            ptrace.resume(self._tid)
+        self._checkpoint("in-signal-path")
+        ptrace.write_signal_mask(self._tid, self._mask)
+        self._checkpoint("mask-restored")
+        ptrace.write_registers(self._tid, ptrace.NT_PRSTATUS, self._raw)
+        self._checkpoint("registers-restored")
+
+    def _let_go(self) -> None:
+        if self._mem >= 0:
+            os.close(self._mem)
+            self._mem = -1
+        try:
+            ptrace.detach(self._tid, self._held[0] if self._held else 0)
+        except OSError:
+            return  # it is gone, or never stopped: the kernel detaches when this helper exits
+        for one in self._held[1:]:
+            ptrace.queue_signal(self._pid, self._tid, one)
+        self._checkpoint("detached")
+
+    def _await_stop(self) -> None:
+        end = time.monotonic() + _STOP_PATIENCE_SECONDS
+        while True:
+            try:
+                status = self._wait(end)
+            except TimeoutError as error:
+                raise NotNowError("the thread is in an uninterruptible wait") from error
+            if status >> 16 == ptrace.EVENT_STOP:
+                self._stopped = True
+                if os.WSTOPSIG(status) != signal.SIGTRAP:
+                    raise StoppedByUserError
+                return
+            # A signal was on its way: deliver it and go on waiting for the stop.
+            ptrace.resume(self._tid, os.WSTOPSIG(status) if status >> 16 == 0 else 0)
+
+    def _wait(self, end: float) -> int:
+        """The next stop of the thread. Raises EndedError or TimeoutError."""
+        spins = 0
+        while True:
+            try:
+                found, status = os.waitpid(self._tid, os.WNOHANG | ptrace.WALL)
+            except ChildProcessError as error:
+                raise EndedError from error
+            if found:
+                if not os.WIFSTOPPED(status):
+                    raise EndedError
+                return status
+            spins += 1
+            if spins > 300:
+                if time.monotonic() > end:
+                    raise TimeoutError
+                time.sleep(0.00003)
+
+    def _in_restartable_sequence(self) -> bool:
+        area = ptrace.rseq_area(self._tid)
+        if not area:
+            return False
+        descriptor = int.from_bytes(self.read(area + 8, 8), "little")
+        if not descriptor:
+            return False
+        start = int.from_bytes(self.read(descriptor + 8, 8), "little")
+        length = int.from_bytes(self.read(descriptor + 16, 8), "little")
+        return start <= self.registers["rip"] < start + length
