@@ -9,7 +9,16 @@ from memtui.analysis.rss_trend import Growth, Verdict, rss_growth
 from memtui.model.allocation import Frame
 from memtui.model.state import State
 
-__all__ = ["Growth", "LineGrowth", "TypeGrowth", "Verdict", "line_growth", "rss_growth", "type_growth"]
+__all__ = [
+    "Growth",
+    "LineGrowth",
+    "TypeGrowth",
+    "Verdict",
+    "line_growth",
+    "rss_growth",
+    "type_changes",
+    "type_growth",
+]
 
 MIN_RATE_SECONDS = 1.0
 """Over less time than this no rate is given."""
@@ -24,11 +33,12 @@ class LineGrowth:
     count_diff: int
     bytes_per_second: float | None
     size_bytes: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
 class TypeGrowth:
-    """A type with more instances (that the collector tracks) than in the first snapshot."""
+    """The change of the instances of one type (that the collector tracks) since the first snapshot."""
 
     type: str
     count_diff: int
@@ -52,7 +62,8 @@ def line_growth(state: State, limit: int = 5) -> tuple[LineGrowth, ...]:
         size_diff = change.size_diff_bytes + (before.size_diff_bytes if before else 0)
         count_diff = (change.count_diff or 0) + (before.count_diff if before else 0)
         size = row.size_bytes + (before.size_bytes if before else 0)
-        grown[row.place] = LineGrowth(row.place, size_diff, count_diff, _rate(size_diff, seconds), size)
+        count = row.count + (before.count if before else 0)
+        grown[row.place] = LineGrowth(row.place, size_diff, count_diff, _rate(size_diff, seconds), size, count)
     growers = [line for line in grown.values() if line.size_diff_bytes > 0]
     growers.sort(key=lambda line: (-line.size_diff_bytes, line.place.file, line.place.line))
     return tuple(growers[:limit])
@@ -60,19 +71,29 @@ def line_growth(state: State, limit: int = 5) -> tuple[LineGrowth, ...]:
 
 def type_growth(state: State, limit: int = 5) -> tuple[TypeGrowth, ...]:
     """Types with more instances in the last snapshot than in the first, most first; empty below two snapshots."""
+    growers = [one for one in type_changes(state) if one.count_diff > 0]
+    growers.sort(key=lambda growth: (-growth.count_diff, growth.type))
+    return tuple(growers[:limit])
+
+
+def type_changes(state: State) -> tuple[TypeGrowth, ...]:
+    """The types of the last snapshot against the first, also those that became fewer.
+
+    A type that was too rare to be listed in the first snapshot is left out, unless it now exceeds the rarest that
+    was: then it has grown by at least the difference.
+    """
     if len(state.snapshots) < 2:
         return ()
     first, last = state.snapshots[0], state.snapshots[-1]
     before = {one.type: one.count for one in first.types}
     seconds = last.at_seconds - first.at_seconds
     floor = smallest_listed_count(first)
-    growers = []
-    for one in last.types:
-        difference = one.count - before.get(one.type, floor)
-        if difference > 0:
-            growers.append(TypeGrowth(one.type, difference, _rate(difference, seconds), one.count))
-    growers.sort(key=lambda growth: (-growth.count_diff, growth.type))
-    return tuple(growers[:limit])
+    differences = ((one, one.count - before.get(one.type, floor)) for one in last.types)
+    return tuple(
+        TypeGrowth(one.type, difference, _rate(difference, seconds), one.count)
+        for one, difference in differences
+        if one.type in before or floor == 0 or difference > 0
+    )
 
 
 def _rate(difference: int, seconds: float) -> float | None:

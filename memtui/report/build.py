@@ -1,0 +1,132 @@
+"""report.json: one State as a dictionary that other programs read.
+
+Every key is always there; what is not known is None. The keys and their meaning are those of ``schema.json``, which
+is part of the package.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from memtui import __version__
+from memtui.analysis.growth import Growth, Verdict, rss_growth
+from memtui.model.state import State
+from memtui.report import activity, heap
+from memtui.report.suspects import suspects
+from memtui.report.times import iso
+
+SCHEMA = "memtui.report/1"
+
+_STATES: dict[Verdict, str] = {
+    "too early": "inconclusive",
+    "growing": "growing",
+    "steady": "healthy",
+    "shrinking": "healthy",
+}
+_TRENDS: dict[Verdict, str | None] = {
+    "too early": None,
+    "growing": "growing",
+    "steady": "stable",
+    "shrinking": "shrinking",
+}
+_NO_DETECTOR = "Judged by the trend of RSS alone: this version has no leak detector and never says leak or suspect."
+
+
+def build_report(state: State) -> dict[str, Any]:
+    """The report of a State, as it is written to report.json."""
+    growth = rss_growth(state)
+    return {
+        "schema": SCHEMA,
+        "memtui": __version__,
+        "target": _target(state),
+        "observed": _observed(state),
+        "memory": activity.memory(state, growth, _TRENDS[growth.verdict]),
+        "gc": activity.garbage_collector(state),
+        "verdict": _verdict(state, growth),
+        "suspects": suspects(state),
+        "types": heap.types(state),
+        "allocations": heap.allocations(state),
+        "processes": [activity.process(state, growth)],
+        "alerts": [],
+        "samples": activity.samples(state),
+        "cost": activity.cost(state),
+        "snapshots": heap.snapshots(state),
+        "events": [{"at_seconds": one.at_seconds, "kind": one.kind.value, "text": one.text} for one in state.events],
+        "ending": _ending(state),
+    }
+
+
+@cache
+def load_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) that every report validates against."""
+    schema: dict[str, Any] = json.loads((Path(__file__).parent / "schema.json").read_bytes())
+    return schema
+
+
+def _target(state: State) -> dict[str, Any]:
+    target = state.target
+    return {
+        "pid": target.pid,
+        "command": list(target.command),
+        "python": target.python,
+        "started_at": iso(target.started_at),
+        "user": target.user,
+        "launched": target.launched,
+    }
+
+
+def _observed(state: State) -> dict[str, Any]:
+    tracing = state.tracing
+    return {
+        "started_at": iso(state.started_at),
+        "seconds": round(state.now_seconds, 3),
+        "samples": state.series.looks,
+        "rung": state.rung.value,
+        "tracemalloc": {
+            "on": tracing.on if tracing else None,
+            "frames": tracing.frames if tracing else None,
+            "since_seconds": tracing.since_seconds if tracing else None,
+            "found_on": tracing.found_on if tracing else None,
+            "traced_bytes": tracing.traced_bytes if tracing else None,
+            "peak_bytes": tracing.peak_bytes if tracing else None,
+            "overhead_bytes": tracing.overhead_bytes if tracing else None,
+            "slowdown_percent": tracing.slowdown_percent if tracing else None,
+        },
+    }
+
+
+def _verdict(state: State, growth: Growth) -> dict[str, Any]:
+    reasons = [f"RSS {growth.verdict}: {growth.reason}."]
+    if state.ending is not None:
+        reasons.append(f"The target has ended: {state.ending.text}.")
+    return {
+        "state": _STATES[growth.verdict],
+        "confidence": growth.confidence,
+        "reasons": [*reasons, _NO_DETECTOR],
+        "seconds_to_limit": _seconds_to_limit(state, growth),
+    }
+
+
+def _seconds_to_limit(state: State, growth: Growth) -> float | None:
+    """When RSS would reach the cgroup limit if it went on like this; None when it does not grow or has no limit."""
+    last, limit = state.series.last, state.memory_limit_bytes
+    if growth.verdict != "growing" or not growth.bytes_per_second or last is None or limit is None:
+        return None
+    if state.ending is not None:
+        return None
+    return round(max(0.0, (limit - last.rss_bytes) / growth.bytes_per_second), 1)
+
+
+def _ending(state: State) -> dict[str, Any] | None:
+    ending = state.ending
+    if ending is None:
+        return None
+    return {
+        "at_seconds": ending.at_seconds,
+        "text": ending.text,
+        "exit_code": ending.exit_code,
+        "signal": ending.signal,
+    }

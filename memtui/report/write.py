@@ -1,0 +1,94 @@
+"""Writing a report so that the file is either the whole new report or what it was before."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from memtui.errors import WriteError
+from memtui.model.state import State
+
+_ADVICE = {
+    errno.ENOENT: ("Its directory does not exist", "Create the directory, or name another file."),
+    errno.ENOTDIR: ("A part of its path is not a directory", "Name another file."),
+    errno.EISDIR: ("It is a directory", "Name a file in it."),
+    errno.EACCES: ("Permission denied", "Name a file in a directory you may write to."),
+    errno.EPERM: ("The operation is not permitted", "Name a file in a directory you may write to."),
+    errno.EROFS: ("The file system is read-only", "Name a file on another file system."),
+    errno.ENOSPC: ("No space is left on the device", "Free some space, or name a file on another file system."),
+    errno.EFBIG: ("It would be larger than this process may make a file", "Raise the limit: see ulimit -f."),
+    errno.EDQUOT: ("The disk quota is used up", "Free some space, or name a file on another file system."),
+}
+
+
+def write_report(path: str | Path, report: dict[str, Any]) -> Path:
+    """Write the report as JSON; returns the absolute path of the file.
+
+    The text goes to a new file beside it that takes its place when it is complete and on the disk. Raises
+    :class:`WriteError` when that fails; then nothing new is left behind and an older file is untouched.
+    """
+    content = render(report)
+    try:
+        target = Path(path).expanduser().absolute()
+        if target.exists() and not target.is_file() and not target.is_dir():
+            # A device or a pipe is written to, not replaced.
+            target.write_bytes(content)
+        else:
+            target = target.resolve()
+            _replace(target, content)
+    except (OSError, ValueError, RuntimeError) as error:
+        why, next_step = _explain(error)
+        raise WriteError(f"The report was not written to {path}.", why=f"{why}.", next_step=next_step) from error
+    return target
+
+
+def render(report: dict[str, Any]) -> bytes:
+    """The bytes of report.json. Text of the target that is no valid Unicode is written with ``?``."""
+    return json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"
+
+
+def default_path(state: State) -> Path:
+    """``memtui-PID-YYYYmmdd-HHMMSS.json``, by the local time of the State.
+
+    In the current directory, or in the directory for temporary files when that one cannot be written to.
+    """
+    when = time.strftime("%Y%m%d-%H%M%S", time.localtime(state.started_at + state.now_seconds))
+    return _writable_directory() / f"memtui-{state.target.pid}-{when}.json"
+
+
+def _writable_directory() -> Path:
+    try:
+        here = Path.cwd()
+    except OSError:  # the directory was deleted
+        return Path(tempfile.gettempdir())
+    return here if os.access(here, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
+
+
+def _replace(target: Path, content: bytes) -> None:
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    partial = target.with_name(f".memtui-{secrets.token_hex(8)}.tmp")
+    # Opened by hand and not by tempfile, so that the file gets the permissions of any other new file.
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    if isinstance(error, OSError) and error.errno in _ADVICE:
+        return _ADVICE[error.errno]
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return words[:1].upper() + words[1:], "Name another file."
