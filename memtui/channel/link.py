@@ -1,0 +1,106 @@
+"""The conversation with the agent over a connected socket."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from memtui.errors import ChannelError
+from memtui.protocol import HEADER, VERSION, Decoder, Frame, FrameError, encode
+
+_READ_BYTES = 65536
+_SEND_SECONDS = 5.0
+
+
+class AgentLink:
+    """One viewer's connection. Not thread-safe: it belongs to the session's thread."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._socket.setblocking(False)
+        self._decoder = Decoder()
+        self._frames: deque[Frame] = deque()
+        self._last_id = 0
+
+    def fileno(self) -> int:
+        """For selectors; -1 once closed."""
+        return self._socket.fileno()
+
+    def request(self, do: str, **arguments: Any) -> int:
+        """Send a request; returns its id, which the reply carries. Raises ChannelError."""
+        self._last_id += 1
+        self.send(encode({"id": self._last_id, "do": do, **arguments}))
+        return self._last_id
+
+    def send_bytes(self, body: bytes) -> None:
+        """Send one frame of raw bytes (source text of the agent)."""
+        self.send(HEADER.pack(len(body)) + body)
+
+    def send(self, data: bytes) -> None:
+        """Send everything within a few seconds. Raises ChannelError."""
+        end = time.monotonic() + _SEND_SECONDS
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self._socket.send(view) :]
+            except BlockingIOError:
+                if not select.select([], [self._socket], [], max(0.0, end - time.monotonic()))[1]:
+                    raise ChannelError("The agent does not read its requests.") from None
+            except OSError as error:
+                raise ChannelError("The connection to the agent was cut.", why=f"{error.strerror}.") from error
+
+    def receive(self) -> Iterator[Frame]:
+        """The frames that have arrived, without waiting. Raises ChannelError at the end of the connection."""
+        broken = self._read()
+        while self._frames:
+            yield self._frames.popleft()
+        if broken:
+            raise broken
+
+    def wait_for(self, kinds: tuple[str, ...], seconds: float) -> Frame:
+        """The next frame of one of these types ("hello", "reply", …); others that arrive meanwhile are kept.
+
+        Raises ChannelError when none comes in time or the connection ends.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            broken = self._read()
+            for frame in self._frames:
+                if frame.get("t") in kinds:
+                    self._frames.remove(frame)
+                    return frame
+            if broken:
+                raise broken
+            if not select.select([self._socket], [], [], max(0.0, end - time.monotonic()))[0]:
+                raise ChannelError("The agent does not answer.")
+
+    def check_version(self, hello: Frame) -> None:
+        """Raises ChannelError when the agent in the target speaks another version of the protocol."""
+        if hello.get("version") != VERSION:
+            raise ChannelError(
+                f"The agent in the process speaks version {hello.get('version')}, this memtui version {VERSION}.",
+                next_step="Quit the other memtui first, or use the same version.",
+            )
+
+    def close(self) -> None:
+        """Close this end; the agent notices and leaves when it was the last viewer."""
+        self._socket.close()
+
+    def _read(self) -> ChannelError | None:
+        """Take in what has arrived; returns how the connection ended, if it did."""
+        while True:
+            try:
+                data = self._socket.recv(_READ_BYTES)
+                if not data:
+                    return ChannelError("The connection to the agent was cut.")
+                self._frames.extend(self._decoder.feed(data))
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                return ChannelError("The connection to the agent was cut.", why=f"{error.strerror}.")
+            except FrameError as error:
+                return ChannelError("The agent sent what is no frame.", why=f"It was {error}.")
