@@ -27,11 +27,16 @@ UNKNOWN = Change(None, None)
 
 def changes(now: Allocations | None, baseline: Allocations | None) -> dict[Frames, Change]:
     """The change of each group of ``now`` against ``baseline``; empty when there is nothing comparable."""
+    return {row.frames: change for row, change in changed_rows(now, baseline)}
+
+
+def changed_rows(now: Allocations | None, baseline: Allocations | None) -> list[tuple[Allocation, Change]]:
+    """Each group of ``now``, in its order, with its change; empty when there is nothing comparable."""
     if now is None or baseline is None or now.by != baseline.by:
-        return {}
+        return []
     before = {row.frames: row for row in baseline.rows}
     floor_bytes = smallest_listed_bytes(baseline)
-    return {row.frames: _change(row, before.get(row.frames), floor_bytes) for row in now.rows}
+    return [(row, _change(row, before.get(row.frames), floor_bytes)) for row in now.rows]
 
 
 def smallest_listed_bytes(allocations: Allocations) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memtui.analysis.compare import changes, smallest_listed_count
+from memtui.analysis.compare import changed_rows, smallest_listed_count
 from memtui.analysis.rss_trend import Growth, Verdict, rss_growth
 from memtui.model.allocation import Frame
 from memtui.model.state import State
@@ -52,21 +52,23 @@ def line_growth(state: State, limit: int = 5) -> tuple[LineGrowth, ...]:
     if now is None or baseline is None:
         return ()
     seconds = now.at_seconds - baseline.at_seconds
-    grown: dict[Frame, LineGrowth] = {}
-    known = changes(now, baseline)
-    for row in now.rows:
-        change = known.get(row.frames)
-        if change is None or change.size_diff_bytes is None:
+    totals: dict[Frame, tuple[int, int, int, int]] = {}
+    for row, change in changed_rows(now, baseline):
+        if change.size_diff_bytes is None or change.count_diff is None:
             continue
-        before = grown.get(row.place)
-        size_diff = change.size_diff_bytes + (before.size_diff_bytes if before else 0)
-        count_diff = (change.count_diff or 0) + (before.count_diff if before else 0)
-        size = row.size_bytes + (before.size_bytes if before else 0)
-        count = row.count + (before.count if before else 0)
-        grown[row.place] = LineGrowth(row.place, size_diff, count_diff, _rate(size_diff, seconds), size, count)
-    growers = [line for line in grown.values() if line.size_diff_bytes > 0]
-    growers.sort(key=lambda line: (-line.size_diff_bytes, line.place.file, line.place.line))
-    return tuple(growers[:limit])
+        size_diff, count_diff, size, count = totals.get(row.place, (0, 0, 0, 0))
+        totals[row.place] = (
+            size_diff + change.size_diff_bytes,
+            count_diff + change.count_diff,
+            size + row.size_bytes,
+            count + row.count,
+        )
+    growers = [(place, total) for place, total in totals.items() if total[0] > 0]
+    growers.sort(key=lambda one: (-one[1][0], one[0].file, one[0].line))
+    return tuple(
+        LineGrowth(place, size_diff, count_diff, _rate(size_diff, seconds), size, count)
+        for place, (size_diff, count_diff, size, count) in growers[:limit]
+    )
 
 
 def type_growth(state: State, limit: int = 5) -> tuple[TypeGrowth, ...]:

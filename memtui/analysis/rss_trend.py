@@ -48,7 +48,7 @@ class Growth:
 class _Fit:
     """A trend over one stretch: the slope, the change along it and the typical distance from it, in bytes.
 
-    ``measured`` is the last look less the first.
+    ``measured`` is the last look less the first; ``agreement`` (0 to 1) how alike the two estimates of the slope are.
     """
 
     slope: float
@@ -56,6 +56,7 @@ class _Fit:
     change: float
     measured: float
     noise: float
+    agreement: float
     rises: bool
     falls: bool
 
@@ -111,11 +112,18 @@ def _fit(samples: Sequence[Sample]) -> _Fit:
     slope = theil_sen(xs, ys) or 0.0
     noise = spread(xs, ys, slope)
     change = slope * xs[-1]
-    mean = least_squares(xs, ys) or 0.0
-    falling = [-y for y in ys]
-    rises = slope > 0 and mean > 0 and _keeps_rising(xs, ys)
-    falls = slope < 0 and mean < 0 and _keeps_rising(xs, falling)
-    return _Fit(slope, xs[-1], change, ys[-1] - ys[0], noise, rises, falls)
+    agreement = _agreement(slope, least_squares(xs, ys) or 0.0)
+    rises = slope > 0 and _keeps_rising(xs, ys)
+    falls = slope < 0 and _keeps_rising(xs, [-y for y in ys])
+    return _Fit(slope, xs[-1], change, ys[-1] - ys[0], noise, agreement, rises, falls)
+
+
+def _agreement(one: float, other: float) -> float:
+    """1 for equal slopes, 0 for opposite ones: outliers and bends drive a median and a least-squares slope apart."""
+    larger = max(abs(one), abs(other))
+    if larger == 0:
+        return 1.0
+    return min(abs(one), abs(other)) / larger if one * other > 0 else 0.0
 
 
 def _keeps_rising(xs: Sequence[float], ys: Sequence[float]) -> bool:
@@ -131,9 +139,9 @@ def _keeps_rising(xs: Sequence[float], ys: Sequence[float]) -> bool:
 
 
 def _confidence(verdict: Verdict, fit: _Fit) -> float:
-    """Grows with the time watched; a trend counts for as much as it stands out of its noise."""
+    """Grows with the time watched; a trend counts for as much as it is straight and stands out of its noise."""
     watched = fit.seconds / (fit.seconds + 120.0)
-    clear = 1.0 if verdict == "steady" else abs(fit.change) / (abs(fit.change) + fit.noise)
+    clear = 1.0 if verdict == "steady" else fit.agreement * abs(fit.change) / (abs(fit.change) + fit.noise)
     return round(0.9 * watched * clear, 2)
 
 

@@ -22,7 +22,14 @@ AFTER = snapshot(
     2,
     22.0,
     {"A": 60, "B": 4, "new": 1, "same": 7},
-    traced([row("a.py", 1, 5000, 50, "x = 1"), row("a.py", 2, 100, 1), row("d.py", 3, 71, 1), row("c.py", 1, 8, 1)]),
+    traced(
+        [
+            row("a.py", 1, 5000, 50, "x = 1"),
+            row("a.py", 2, 100, 1),
+            row("d.py", 3, 71, 1, "y = 2"),
+            row("c.py", 1, 8, 1),
+        ]
+    ),
 )
 
 
@@ -32,7 +39,7 @@ def test_by_line_sorted_by_absolute_change() -> None:
     assert diff.rows == (
         DiffRow("a.py:1", 4000, 40, 5000, 50, "x = 1"),
         DiffRow("a.py:2", -400, -4, 100, 1, None),
-        DiffRow("d.py:3", 71, 1, 71, 1, None),
+        DiffRow("d.py:3", 71, 1, 71, 1, "y = 2"),
         DiffRow("b.py:9", -70, -7, 0, 0, "gone"),
     )
     assert diff.note.startswith("Snapshots 1 and 2, 12 s apart.")
@@ -42,6 +49,7 @@ def test_by_file_is_made_of_lines() -> None:
     diff = diff_snapshots(BEFORE, AFTER, "file")
     assert diff.rows[0] == DiffRow("a.py", 3600, 36, 5100, 51, None)
     assert [one.label for one in diff.rows] == ["a.py", "d.py", "b.py"]
+    assert {one.source for one in diff.rows} == {None}, "a file has no source line"
 
 
 def test_by_type_has_counts_and_no_sizes() -> None:

@@ -61,6 +61,31 @@ def test_growth_under_noise_and_under_a_sawtooth() -> None:
     assert rss_growth(watched_state(lambda at: BENIGN["a sawtooth"](at) + at * MIB / 20, 300)).verdict == "growing"
 
 
+def test_growth_within_its_ups_and_downs_is_not_called_so_yet() -> None:
+    growth = rss_growth(watched_state(lambda at: BENIGN["a sawtooth"](at) + at * MIB / 20, 60))
+    assert growth.verdict == "steady"
+    assert "ups and downs" in growth.reason
+
+
+def test_growth_that_began_lately_is_growing() -> None:
+    growth = rss_growth(watched_state(lambda at: 50 * MIB + max(0.0, at - 500) * MIB / 10, 800))
+    assert growth.verdict == "growing"
+    assert growth.over_seconds == 300
+
+
+def test_confidence_comes_with_time_straightness_and_clearness() -> None:
+    def confidence(rss: Callable[[float], float], looks: int) -> float:
+        growth = rss_growth(watched_state(rss, looks))
+        assert growth.verdict == "growing"
+        return growth.confidence
+
+    noise = noisy(sigma=MIB)
+    straight = confidence(lambda at: 50 * MIB + at * MIB / 20, 200)
+    assert confidence(lambda at: 50 * MIB + at * MIB / 20, 60) < straight
+    assert confidence(lambda at: (150 if at in (190, 195) else 50) * MIB + at * MIB / 20, 200) < straight
+    assert confidence(lambda at: noise(at) + at * MIB / 20, 200) < straight
+
+
 def test_falling_memory_is_shrinking() -> None:
     growth = rss_growth(watched_state(lambda at: 200 * MIB - at * MIB / 10, 300))
     assert growth.verdict == "shrinking"
