@@ -1,1 +1,1 @@
-"""The Textual dashboard."""
+"""The dashboard: the only part of memtui, with the process picker, that knows Textual."""

@@ -1,0 +1,98 @@
+"""Every key of the dashboard in one table: bindings, footer, help screen and README are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from textual.binding import Binding
+
+Scope = Literal["app", "dashboard", "diff"]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something a key does. ``id`` is its name in the configuration, ``scope`` the screen it works on."""
+
+    id: str
+    key: str
+    label: str
+    tooltip: str
+    scope: Scope = "app"
+    in_footer: bool = True
+
+    @property
+    def method(self) -> str:
+        """Name of the Textual action."""
+        return self.id.replace("-", "_")
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("quit", "q", "Quit", "Take everything back out of the process and leave it running; ctrl+c does the same"),
+    Action("help", "question_mark", "Help", "All keys, and what the words on the screen mean"),
+    Action("snapshot", "s", "Snapshot", "Keep type counts, and traced memory when tracing is on, to compare later"),
+    Action("diff", "d", "Diff", "Compare two snapshots by line, file or type"),
+    Action("trace", "t", "Trace", "Start or stop tracemalloc in the process: which lines allocate memory"),
+    Action("collect", "g", "Gc", "Run a full garbage collection in the process"),
+    Action("export", "e", "Export", "Write everything gathered so far to a JSON report"),
+    Action("pause", "p", "Pause", "Hold the picture still; data go on being gathered", "dashboard"),
+    Action(
+        "filter", "slash", "Filter", "Show only the allocations whose place or source contains a text", "dashboard"
+    ),
+    Action("sort", "o", "Sort", "Order allocations by size, change, count or place", "dashboard"),
+    Action("group", "b", "Group", "Group allocations by line, file or traceback", "dashboard"),
+    Action("output", "w", "Output", "What the workload writes: half of the screen, all of it, away", "dashboard"),
+    Action("attach", "a", "Agent", "Put the agent into the process, for tracing, snapshots and gc"),
+    Action("view", "v", "View", "Show the next panel when the terminal is small", "dashboard"),
+    Action("diff-from", "1", "From", "Compare from the snapshot under the cursor", "diff"),
+    Action("diff-to", "2", "To", "Compare to the snapshot under the cursor", "diff"),
+    Action("diff-by", "b", "By", "Compare by line, file or type", "diff"),
+    Action("close", "escape", "Back", "Back to the dashboard", "diff"),
+    Action("palette", "ctrl+p", "Palette", "Every command by name, themes included", in_footer=False),
+)
+
+RESERVED_KEYS = frozenset(
+    (
+        "up", "down", "left", "right", "pageup", "pagedown", "home", "end", "enter", "tab", "shift+tab",
+        "backspace", "escape", "ctrl+c", "ctrl+q", "ctrl+z",
+    )
+)  # fmt: skip
+"""Keys that move, choose, close and leave: no action may take them."""
+
+_KEY_NAMES = {"question_mark": "?", "slash": "/", "escape": "esc"}
+
+
+def bindings(scope: Scope) -> list[Binding]:
+    """The Textual bindings of one screen (``app``: of all of them)."""
+    return [
+        Binding(one.key, f"{_target(one)}{one.method}", one.label, tooltip=one.tooltip, id=one.id, show=False)
+        for one in ACTIONS
+        if one.scope == scope
+    ]
+
+
+def key_name(key: str) -> str:
+    """A key as people read it: ``?`` for ``question_mark``."""
+    return ", ".join(_KEY_NAMES.get(one.strip(), one.strip()) for one in key.split(","))
+
+
+def shown_actions(scopes: Iterable[Scope]) -> list[Action]:
+    """The actions of these scopes, in the order of the table."""
+    wanted = set(scopes)
+    return [one for one in ACTIONS if one.scope in wanted]
+
+
+def key_of(action: Action, keys: Mapping[str, str]) -> str:
+    """The key of an action, the user's own first."""
+    return key_name(keys.get(action.id, action.key))
+
+
+def markdown_table() -> str:
+    """The key table of the README."""
+    rows = [f"| `{key_name(one.key)}` | `{one.id}` | {one.tooltip} |" for one in ACTIONS]
+    return "\n".join(["| key | action | what it does |", "|---|---|---|", *rows])
+
+
+def _target(action: Action) -> str:
+    return "app." if action.scope == "app" else "screen."

@@ -1,0 +1,186 @@
+"""The dashboard application: themes, keys, screens, and what the keys ask of the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.notifications import SeverityLevel
+from textual.screen import Screen
+
+from memtui.errors import MemtuiError
+from memtui.model.command import ClimbToAgent, CollectGarbage, Command, StartTracing, StopTracing, TakeSnapshot
+from memtui.model.state import EVENT_BOUND, Event, EventKind, State
+from memtui.session.interface import Session
+from memtui.tui.actions import Scope, bindings, shown_actions
+from memtui.tui.bridge import Bridge, StateChanged
+from memtui.tui.presenters import requests
+from memtui.tui.presenters.text import clean, to_ascii
+from memtui.tui.screens.base import StateScreen
+from memtui.tui.screens.dashboard import DashboardScreen
+from memtui.tui.settings import Settings
+from memtui.tui.themes import VARIABLE_DEFAULTS
+
+Exporter = Callable[[State], Path]
+
+
+class MemtuiApp(App[None]):
+    """Shows a session. It reads States and sends requests; it starts, stops and touches nothing else."""
+
+    TITLE = "memtui"
+    ENABLE_COMMAND_PALETTE = False
+    MODES = {"dashboard": DashboardScreen}
+    DEFAULT_MODE = "dashboard"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("app"),
+        Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
+    ]
+
+    def __init__(self, session: Session, *, exporter: Exporter, settings: Settings) -> None:
+        theme = settings.themes.get(settings.theme)
+        # Textual picks its colour filters while it is built, when no theme of ours is known to it yet.
+        super().__init__(ansi_color=True if theme is not None and theme.ansi else None)
+        self.use_command_palette = True
+        self.session = session
+        self.settings = settings
+        self._exporter = exporter
+        self._bridge = Bridge(session, self)
+        self._agent_announced = False
+        self.local_events: list[Event] = []
+        for one in settings.themes.values():
+            self.register_theme(one)
+        if theme is not None:
+            self.theme = theme.name
+            for name in self.available_themes.keys() - settings.themes.keys():
+                self.unregister_theme(name)
+        self.set_class(settings.ascii, "-ascii")
+        self.set_keymap(dict(settings.keys))
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Values of our own variables for themes that do not set them."""
+        return dict(VARIABLE_DEFAULTS)
+
+    def on_mount(self) -> None:
+        """Look at the session from now on."""
+        self.ansi_color = None
+        self._bridge.open()
+        if self.settings.problems:
+            at = self.session.state.now_seconds
+            self.local_events += [Event(at, EventKind.WARNING, problem) for problem in self.settings.problems]
+            self.notify("\n".join(self.settings.problems), title="Settings", severity="warning", timeout=15)
+
+    def on_unmount(self) -> None:
+        """Look no more; the session belongs to the caller."""
+        self._bridge.close()
+
+    def on_state_changed(self, _: StateChanged) -> None:
+        """Show the newest State on the screen that is on top."""
+        if isinstance(self.screen, StateScreen):
+            self.screen.refresh_view()
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """A notification, never read as markup: paths and commands contain brackets."""
+        text = "\n".join(clean(line) for line in message.splitlines())
+        if self.settings.ascii:
+            text = to_ascii(text)
+        super().notify(text, title=title, severity=severity, timeout=timeout, markup=markup)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Our actions that work on ``screen``, and the choice of a theme."""
+        scopes: list[Scope] = ["app", "dashboard"] if isinstance(screen, DashboardScreen) else ["app"]
+        for one in shown_actions(scopes):
+            if one.id != "palette":
+                target = screen if one.scope == "dashboard" else self
+                yield SystemCommand(one.label, one.tooltip, getattr(target, f"action_{one.method}"))
+        yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
+
+    def action_attach(self) -> None:
+        """Put the agent in."""
+        if requests.needs_agent(self.session.state):
+            self._ask_of_session(ClimbToAgent())
+        else:
+            self.notify("The agent is in the process already.")
+
+    def action_trace(self) -> None:
+        """Start or stop tracing."""
+        tracing = self.session.state.tracing
+        self._ask_of_session(StopTracing() if tracing is not None and tracing.on else StartTracing())
+
+    def action_snapshot(self) -> None:
+        """Take a snapshot, with a question first when it would stop the process for long."""
+        self._confirm(requests.snapshot_question(self.session.state), TakeSnapshot())
+
+    def action_collect(self) -> None:
+        """Collect garbage, with a question first when it would stop the process for long."""
+        self._confirm(requests.collection_question(self.session.state), CollectGarbage())
+
+    def action_diff(self) -> None:
+        """Compare snapshots."""
+        from memtui.tui.screens.diff import DiffScreen
+
+        if not isinstance(self.screen, DiffScreen):
+            self.push_screen(DiffScreen())
+
+    def action_help(self) -> None:
+        """All keys."""
+        from memtui.tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(dict(self.settings.keys)))
+
+    def action_palette(self) -> None:
+        """Every command by name."""
+        self.action_command_palette()
+
+    def action_export(self) -> None:
+        """Write the report and say where it is."""
+        try:
+            path = self._exporter(self.session.state)
+        except (MemtuiError, OSError) as error:
+            self._log_locally(EventKind.ERROR, f"Export failed: {error}")
+        else:
+            self._log_locally(EventKind.INFO, f"Report written to {path}")
+
+    def _confirm(self, question: str, command: Command) -> None:
+        if not question:
+            self._ask_of_session(command)
+            return
+        from memtui.tui.screens.ask import AskScreen
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._ask_of_session(command)
+
+        self.push_screen(AskScreen(question), answered)
+
+    def _ask_of_session(self, command: Command) -> None:
+        state = self.session.state
+        if state.ending is not None:
+            self.notify("The process has ended; what was gathered can still be looked at and exported.")
+            return
+        notice = requests.agent_notice(state)
+        if notice and not self._agent_announced:
+            self._agent_announced = True
+            self._log_locally(EventKind.INFO, notice)
+        self.session.request(command)
+
+    def _log_locally(self, kind: EventKind, text: str) -> None:
+        self.local_events.append(Event(self.session.state.now_seconds, kind, text))
+        del self.local_events[:-EVENT_BOUND]
+        self.notify(text, severity="error" if kind is EventKind.ERROR else "information", timeout=8)
+        self.on_state_changed(StateChanged())
+
+
+def run_dashboard(session: Session, settings: Settings, exporter: Exporter) -> None:
+    """Show ``session`` until the user quits. The caller has started it, and closes it."""
+    MemtuiApp(session, exporter=exporter, settings=settings).run()

@@ -1,0 +1,1 @@
+"""Pure functions from a State to lines of text with roles; no widgets, no clock, no I/O."""

@@ -1,0 +1,75 @@
+"""What may be leaking: the trend of RSS, and the lines and types that grow fastest."""
+
+from __future__ import annotations
+
+from memtui.analysis.growth import Growth, LineGrowth, TypeGrowth, line_growth, rss_growth, type_growth
+from memtui.model.state import State
+from memtui.model.units import format_bytes, format_count, format_seconds
+from memtui.tui.presenters.line import Line, Span, fit, join, line
+from memtui.tui.presenters.text import clean, pad, short_path, wrap
+
+_ROLES = {"growing": "warn", "steady": "good", "shrinking": "good", "too early": "dim"}
+_RATE_WIDTH = 14
+
+
+def growth_lines(state: State, width: int, height: int) -> tuple[Line, ...]:
+    """The whole panel in ``height`` rows."""
+    growth = rss_growth(state)
+    room = max(0, height - 2)
+    reason = [line(Span(text, "dim")) for text in wrap(clean(growth.reason), width)[: 2 if height > 4 else 1]]
+    room -= len(reason) - 1
+    lines = [_line(one, width) for one in line_growth(state, max(1, (room + 1) // 2))]
+    types = [_type(one, width) for one in type_growth(state, max(0, room - len(lines)))]
+    if not lines and not types:
+        lines = [line(Span(text, "dim")) for text in wrap(_missing(state), width)]
+    return tuple([fit(_headline(growth), width), *reason, *lines, *types][:height])
+
+
+def growth_line(state: State, width: int) -> Line:
+    """The panel in one row: the word and the fastest-growing line or type."""
+    growth = rss_growth(state)
+    head = line(" ", Span("leak? ", "title"), *_headline(growth, short=True))
+    fastest = [_line(one, width // 2) for one in line_growth(state, 1)]
+    fastest += [_type(one, width // 2) for one in type_growth(state, 1)]
+    return fit(join((head, *fastest[:1])), width)
+
+
+def suspect(state: State, width: int) -> Line:
+    """The fastest-growing line or type alone."""
+    fastest = [_line(one, width) for one in line_growth(state, 1)] + [
+        _type(one, width) for one in type_growth(state, 1)
+    ]
+    return fastest[0] if fastest else line(Span("no suspect yet", "dim"))
+
+
+def _headline(growth: Growth, *, short: bool = False) -> Line:
+    verdict = Span(growth.verdict, _ROLES[growth.verdict])
+    if growth.bytes_per_second is None:
+        return line(verdict)
+    rate = f"  {format_bytes(growth.bytes_per_second * 60, sign=True)}/min"
+    over = "" if short else f" over {format_seconds(growth.over_seconds)}"
+    return line(verdict, rate, Span(over, "dim"))
+
+
+def _line(one: LineGrowth, width: int) -> Line:
+    per_second = one.bytes_per_second
+    rate = "–" if per_second is None else f"{format_bytes(per_second * 60, sign=True)}/min"
+    place = f"{clean(one.place.file)}:{one.place.line}" if one.place.line else clean(one.place.file)
+    return line(
+        Span(pad(rate, _RATE_WIDTH, "right"), "grow"), "  ", short_path(place, max(6, width - _RATE_WIDTH - 2))
+    )
+
+
+def _type(one: TypeGrowth, width: int) -> Line:
+    per_second = one.objects_per_second
+    rate = "–" if per_second is None else f"{format_count(round(per_second * 60), sign=True)}/min"
+    name = pad(clean(one.type), max(6, width - _RATE_WIDTH - 2)).rstrip()
+    return line(Span(pad(rate, _RATE_WIDTH, "right"), "grow"), "  ", name)
+
+
+def _missing(state: State) -> str:
+    if state.ending:
+        return "Nothing that grows was recorded."
+    if state.tracing is None or not state.tracing.on:
+        return "Lines that grow show with tracing on (t), types that grow after two snapshots (s)."
+    return "No line grew so far. Types that grow show after two snapshots (s)."

@@ -1,0 +1,41 @@
+"""The footer and the list of keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from memtui.tui.actions import Action, Scope, key_of, shown_actions
+from memtui.tui.presenters.line import EMPTY, Line, Span, join_fitting, line
+from memtui.tui.presenters.text import pad, wrap
+
+_KEY_WIDTH = 10
+
+
+def footer(scope: Scope, keys: Mapping[str, str], width: int, *, hidden: Iterable[str] = ()) -> Line:
+    """The keys of a screen, as many as fit; those to leave and to get help come first."""
+    without = set(hidden)
+    actions = [one for one in shown_actions(("app", scope)) if one.in_footer and one.id not in without]
+    own_first = sorted(
+        actions, key=lambda one: (one.id not in ("quit", "help"), scope == "diff" and one.scope == "app")
+    )
+    return line(" ", *join_fitting([_hint(one, keys) for one in own_first], width - 1))
+
+
+def key_lines(keys: Mapping[str, str], width: int) -> list[Line]:
+    """Every key with what it does."""
+    lines: list[Line] = []
+    for one in shown_actions(("app", "dashboard", "diff")):
+        texts = wrap(one.tooltip, max(10, width - _KEY_WIDTH - 14))
+        where = "  (diff)" if one.scope == "diff" else ""
+        for number, text in enumerate(texts):
+            key, label = (key_of(one, keys), one.label) if number == 0 else ("", "")
+            tail = where if number == len(texts) - 1 else ""
+            lines.append(
+                line(Span(pad(key, _KEY_WIDTH), "key"), Span(pad(label, 12), "strong"), text, Span(tail, "dim"))
+            )
+    return lines or [EMPTY]
+
+
+def _hint(one: Action, keys: Mapping[str, str]) -> Line:
+    action = f"{'app' if one.scope == 'app' else 'screen'}.{one.method}"
+    return line(Span(key_of(one, keys), "key", action), Span(f" {one.label}", "dim", action))

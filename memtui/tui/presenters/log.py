@@ -1,0 +1,50 @@
+"""The event log and the output of the workload."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import chop_cells
+
+from memtui.model.state import Event, EventKind, Output
+from memtui.tui.presenters.line import Line, Span, fit, line
+from memtui.tui.presenters.text import clean
+
+_MARKS = {
+    EventKind.GC: ("g", "strong"),
+    EventKind.SNAPSHOT: ("s", "strong"),
+    EventKind.TRACE_ON: ("t", "strong"),
+    EventKind.TRACE_OFF: ("T", "strong"),
+    EventKind.WARNING: ("!", "warn"),
+    EventKind.ERROR: ("!", "bad"),
+    EventKind.ENDED: ("x", "warn"),
+}
+"""The letters are those under the chart."""
+_WORDS = {EventKind.WARNING: "warning: ", EventKind.ERROR: "error: "}
+
+
+def clock(seconds: float) -> str:
+    """Session time as minutes and seconds, with hours when there are any."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
+
+
+def event_lines(events: Sequence[Event], width: int, height: int) -> tuple[Line, ...]:
+    """The last events, the newest at the bottom."""
+    return tuple(fit(_event(one), width) for one in events[-height:]) if height > 0 else ()
+
+
+def output_lines(output: Output | None, width: int) -> tuple[Line, ...]:
+    """What the workload wrote, broken at ``width`` cells."""
+    if output is None:
+        return (line(Span("memtui did not start this process, so its output goes where it always went.", "dim")),)
+    if not output.lines:
+        return (line(Span("Nothing written so far.", "dim")),)
+    return tuple(line(piece) for text in output.lines for piece in chop_cells(clean(text), max(1, width)) or [""])
+
+
+def _event(one: Event) -> Line:
+    mark, role = _MARKS.get(one.kind, (" ", ""))
+    word = Span(_WORDS.get(one.kind, ""), role)
+    return line(Span(f" {clock(one.at_seconds)} ", "dim"), Span(f" {mark}  ", role), word, clean(one.text))

@@ -1,0 +1,79 @@
+"""Who is watched, how far memtui has climbed, and what that costs the process."""
+
+from __future__ import annotations
+
+import shlex
+
+from rich.cells import cell_len
+
+from memtui.model.sample import Cost
+from memtui.model.state import State
+from memtui.model.target import Rung
+from memtui.model.units import format_bytes, format_seconds
+from memtui.tui.presenters.line import Line, Span, fit, line, spread, width_of
+from memtui.tui.presenters.text import clean, cut_end, cut_middle
+
+RUNG_WORDS = {
+    Rung.PROCESS: "process: /proc only",
+    Rung.OBSERVE: "observing from outside",
+    Rung.AGENT: "agent inside",
+    Rung.TRACER: "agent and native tracer inside",
+}
+
+
+def identity(state: State, width: int) -> Line:
+    """Pid, command, Python version and uptime."""
+    target = state.target
+    name = line(Span(" memtui ", "title"), Span("pid ", "dim"), Span(f"{target.pid}  ", "strong"))
+    python = f"Python {clean(target.python)}" if target.python else "Python –"
+    right = line(Span(python, "dim"), Span("  up ", "dim"), f"{format_seconds(_uptime(state))} ")
+    if width < 60:
+        right = ()
+    room = width - width_of(name) - width_of(right) - (2 if right else 0)
+    return spread((*name, Span(_command(target.command, max(8, room)))), right, width)
+
+
+def status(state: State, width: int, *, paused: bool = False) -> Line:
+    """The rung in words, what is under way or in the way, and the cost."""
+    marks: list[str | Span] = [" "]
+    if paused:
+        marks += [Span(" PAUSED ", "busy"), " "]
+    if state.busy:
+        marks += [Span(clean(", ".join(state.busy)) + "…", "warn"), "  "]
+    if state.ending:
+        role = "dim" if state.ending.exit_code == 0 else "bad"
+        marks.append(Span(f"ended: {clean(state.ending.text)}", role))
+    else:
+        marks.append(Span(RUNG_WORDS[state.rung], "good"))
+        if state.note:
+            marks += [Span("  "), Span(clean(state.note), "dim")]
+    right = cost(state.cost, state.now_seconds) if width >= 100 else ()
+    return spread(line(*marks), right, width) if right else fit(line(*marks), width)
+
+
+def cost(paid: Cost, seconds: float) -> Line:
+    """What memtui costs the process, as measured."""
+    if paid.target_cpu_seconds is None and paid.target_bytes is None and paid.target_longest_pause_seconds is None:
+        return line(Span("cost to the process: none so far ", "dim"))
+    cpu = (
+        "–" if paid.target_cpu_seconds is None or seconds <= 0 else f"{100 * paid.target_cpu_seconds / seconds:.2f} %"
+    )
+    return line(
+        Span("cost ", "dim"), Span(f"{cpu} CPU, longest pause ", "dim"),
+        Span(f"{format_seconds(paid.target_longest_pause_seconds)}, {format_bytes(paid.target_bytes)} ", "dim"),
+    )  # fmt: skip
+
+
+def _command(words: tuple[str, ...], width: int) -> str:
+    """The command line in ``width`` cells: the directory of the program goes first, then the middle."""
+    if not words:
+        return cut_end("(command not readable)", width)
+    full = clean(shlex.join(words))
+    if cell_len(full) <= width:
+        return full
+    return cut_middle(clean(shlex.join((words[0].rsplit("/", 1)[-1], *words[1:]))), width)
+
+
+def _uptime(state: State) -> float | None:
+    started = state.target.started_at
+    return None if started is None else max(0.0, state.started_at + state.now_seconds - started)

@@ -1,0 +1,1 @@
+"""What fills the terminal: the dashboard, the diff, and what opens over them."""

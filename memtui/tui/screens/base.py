@@ -1,0 +1,51 @@
+"""What every screen of memtui can do: show a State."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from textual.screen import Screen
+
+from memtui.model.state import State
+from memtui.tui.settings import Settings
+
+if TYPE_CHECKING:
+    from memtui.tui.app import MemtuiApp
+
+Result = TypeVar("Result")
+
+
+class StateScreen(Screen[Result], Generic[Result]):
+    """A screen that is given each new State while it is on top."""
+
+    AUTO_FOCUS = ""
+    _begun = False
+
+    def begin(self) -> None:
+        """Show States from now on: to be called once the widgets are there and have their sizes."""
+        self._begun = True
+        self.refresh_view()
+
+    def refresh_view(self) -> None:
+        """Show the current State again."""
+        if self._begun:
+            self.show_state(self.state)
+
+    @property
+    def memtui(self) -> MemtuiApp:
+        """The application, with its own type."""
+        return cast("MemtuiApp", self.app)
+
+    @property
+    def settings(self) -> Settings:
+        """What the user chose."""
+        return self.memtui.settings
+
+    @property
+    def state(self) -> State:
+        """The newest State."""
+        return self.memtui.session.state
+
+    def show_state(self, state: State) -> None:
+        """Show ``state``."""
+        raise NotImplementedError

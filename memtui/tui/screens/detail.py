@@ -1,0 +1,41 @@
+"""One allocation in full, over the dashboard."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+
+from memtui.model.allocation import Frame
+from memtui.model.state import State
+from memtui.tui.presenters.detail import detail_lines, find
+from memtui.tui.presenters.line import line
+from memtui.tui.widgets.lines import Lines
+
+
+class DetailScreen(ModalScreen[None]):
+    """Figures, source line and every frame of the group with these ``frames``."""
+
+    CSS_PATH = "dialog.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "dismiss(None)", "Back", show=False)]
+
+    def __init__(self, state: State, frames: tuple[Frame, ...]) -> None:
+        super().__init__()
+        self._state = state
+        self._frames = frames
+
+    def compose(self) -> ComposeResult:
+        """A box that scrolls."""
+        with VerticalScroll(id="dialog") as box:
+            box.border_title = "allocation"
+            box.border_subtitle = "esc closes"
+            yield Lines(id="text")
+
+    def on_lines_resized(self) -> None:
+        """Break the lines to the width there is."""
+        text = self.query_one("#text", Lines)
+        row = find(self._state, self._frames)
+        text.show(detail_lines(self._state, row, text.size.width) if row else [line("No longer among the listed.")])

@@ -1,0 +1,171 @@
+"""What the user chose: theme, keys, interval. A mistake is reported, never fatal."""
+
+from __future__ import annotations
+
+import locale
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from textual.keys import KEY_DISPLAY_ALIASES, Keys
+from textual.theme import Theme
+
+from memtui import paths
+from memtui.tui.actions import ACTIONS, RESERVED_KEYS, Action, Scope, key_name
+from memtui.tui.themes import ANSI_THEME, DEFAULT_THEME, load_themes
+from memtui.tui.toml import TomlProblem, read_toml
+
+INTERVAL_SECONDS = 1.0
+INTERVAL_RANGE = (0.1, 60.0)
+_SIXTEEN_COLOUR_TERMS = frozenset(("linux", "vt100", "vt220", "ansi", "xterm", "screen"))
+_PUNCTUATION_KEYS = {"?": "question_mark", "/": "slash", "+": "plus", "-": "minus", ".": "full_stop", ",": "comma"}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the dashboard looks and answers. ``problems``: sentences about what could not be used.
+
+    ``keys`` maps action ids to keys, ``ascii`` draws without any character beyond ASCII, ``workload_stdin`` says
+    that the workload takes lines typed into the output pane.
+    """
+
+    theme: str = DEFAULT_THEME
+    themes: Mapping[str, Theme] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    interval_seconds: float = INTERVAL_SECONDS
+    problems: tuple[str, ...] = ()
+    ascii: bool = False
+    workload_stdin: bool = False
+
+
+def load_settings(theme: str | None = None, *, workload_stdin: bool = False) -> Settings:
+    """Settings from the configuration file; ``theme`` (from the command line) wins over it."""
+    themes, problems = load_themes()
+    table = _configuration(paths.config_file(), problems)
+    return Settings(
+        theme=_choose_theme(theme, table.get("theme"), themes, problems),
+        themes=themes,
+        keys=_keys(table.get("keys", {}), problems),
+        interval_seconds=_interval(table.get("dashboard", {}), problems),
+        problems=tuple(problems),
+        ascii=not _utf8(),
+        workload_stdin=workload_stdin,
+    )
+
+
+def _configuration(file: Path, problems: list[str]) -> dict[str, Any]:
+    if not file.exists():
+        return {}
+    try:
+        table = read_toml(file)
+    except TomlProblem as problem:
+        problems.append(f"Configuration {problem}")
+        return {}
+    known = {"theme", "keys", "dashboard"}
+    problems.extend(_about(f"unknown key {key!r}") for key in sorted(table.keys() - known))
+    return table
+
+
+def _choose_theme(asked: str | None, configured: object, themes: Mapping[str, Theme], problems: list[str]) -> str:
+    known = ", ".join(sorted(themes))
+    if asked is not None:
+        if asked in themes:
+            return asked
+        problems.append(f"There is no theme {asked!r}. Known themes: {known}.")
+    if os.environ.get("NO_COLOR"):
+        return ANSI_THEME
+    if configured is not None:
+        if isinstance(configured, str) and configured in themes:
+            return configured
+        problems.append(_about(f"theme = {configured!r} is not a known theme ({known})"))
+    return ANSI_THEME if _sixteen_colours() else DEFAULT_THEME
+
+
+def _keys(table: object, problems: list[str]) -> dict[str, str]:
+    if not isinstance(table, dict):
+        problems.append(_about("keys is not a table"))
+        return {}
+    actions = {one.id: one for one in ACTIONS}
+    chosen: dict[str, str] = {}
+    for name, value in table.items():
+        if name not in actions:
+            problems.append(_about(f"keys.{name} is not an action ({', '.join(actions)})"))
+        elif keys := _parse_keys(name, value, problems):
+            chosen[name] = keys
+    return _without_clashes(chosen, problems)
+
+
+def _parse_keys(name: str, value: object, problems: list[str]) -> str:
+    if not isinstance(value, str) or not value.strip():
+        problems.append(_about(f'keys.{name} must be a key such as "x" or "f5,ctrl+x", not {value!r}'))
+        return ""
+    parts = ["comma"] if value.strip() == "," else [one.strip() for one in value.split(",")]
+    keys = [_PUNCTUATION_KEYS.get(one, one) for one in parts if one]
+    for key in keys:
+        if key in RESERVED_KEYS:
+            problems.append(_about(f"keys.{name}: {key} is reserved for moving, choosing or leaving"))
+            return ""
+        if not _is_key(key):
+            problems.append(_about(f"keys.{name}: {key!r} is not the name of a key"))
+            return ""
+    return ",".join(keys)
+
+
+def _is_key(key: str) -> bool:
+    last = key.rsplit("+", 1)[-1]
+    named = {one.value for one in Keys} | set(KEY_DISPLAY_ALIASES) | set(_PUNCTUATION_KEYS.values())
+    return len(last) == 1 or last in named or key in named or (last.isidentifier() and "_" in last)
+
+
+def _without_clashes(chosen: dict[str, str], problems: list[str]) -> dict[str, str]:
+    """The keys without those that would put two actions of one screen on the same key."""
+    kept = dict(chosen)
+    for one in ACTIONS:
+        for other in ACTIONS:
+            if one.id < other.id and _meet(one.scope, other.scope):
+                shared = _split(one, kept) & _split(other, kept)
+                if shared and (one.id in kept or other.id in kept):
+                    names = f"{one.id} and {other.id}"
+                    problems.append(_about(f"keys: {names} are both on {key_name(min(shared))}; defaults are kept"))
+                    kept.pop(one.id, None)
+                    kept.pop(other.id, None)
+    return kept
+
+
+def _meet(one: Scope, other: Scope) -> bool:
+    return one == other or "app" in (one, other)
+
+
+def _split(action: Action, keys: Mapping[str, str]) -> set[str]:
+    return set(keys.get(action.id, action.key).split(","))
+
+
+def _interval(table: object, problems: list[str]) -> float:
+    if not isinstance(table, dict):
+        problems.append(_about("dashboard is not a table"))
+        return INTERVAL_SECONDS
+    problems.extend(_about(f"unknown key dashboard.{key}") for key in sorted(table.keys() - {"interval_seconds"}))
+    value = table.get("interval_seconds", INTERVAL_SECONDS)
+    low, high = INTERVAL_RANGE
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        problems.append(_about(f"dashboard.interval_seconds must be between {low:g} and {high:g}, not {value!r}"))
+        return INTERVAL_SECONDS
+    return float(value)
+
+
+def _about(what: str) -> str:
+    return f"Configuration {paths.config_file()}: {what}"
+
+
+def _utf8() -> bool:
+    """Whether the terminal is written to as UTF-8, by the locale's encoding."""
+    encoding = locale.getpreferredencoding(False)
+    return encoding.lower().replace("-", "").replace("_", "") == "utf8"
+
+
+def _sixteen_colours() -> bool:
+    if os.environ.get("COLORTERM"):
+        return False
+    return os.environ.get("TERM", "") in _SIXTEEN_COLOUR_TERMS
