@@ -48,7 +48,7 @@ def draw(samples: Sequence[Sample], width: int, height: int, *, ascii_only: bool
     plotext.plotsize(width, height)
     plotext.xaxes(True, False)
     plotext.yaxes(True, False)
-    plotext.plot(times, sizes, marker="*" if ascii_only else "braille")
+    plotext.plot(times, sizes, marker="*" if ascii_only else "hd")
     plotext.xlim(start, end)
     plotext.ylim(ticks[0], ticks[-1])
     plotext.yticks(ticks, [format_bytes(tick).rjust(_LABEL_WIDTH) for tick in ticks])

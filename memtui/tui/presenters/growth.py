@@ -6,7 +6,7 @@ from memtui.analysis.growth import Growth, LineGrowth, TypeGrowth, line_growth, 
 from memtui.model.state import State
 from memtui.model.units import format_bytes, format_count, format_seconds
 from memtui.tui.presenters.line import Line, Span, fit, join, line
-from memtui.tui.presenters.text import clean, pad, short_path, wrap
+from memtui.tui.presenters.text import clean, cut_start, pad, short_path, wrap
 
 _ROLES = {"growing": "warn", "steady": "good", "shrinking": "good", "too early": "dim"}
 _RATE_WIDTH = 14
@@ -35,11 +35,12 @@ def growth_line(state: State, width: int) -> Line:
 
 
 def suspect(state: State, width: int) -> Line:
-    """The fastest-growing line or type alone."""
-    fastest = [_line(one, width) for one in line_growth(state, 1)] + [
-        _type(one, width) for one in type_growth(state, 1)
-    ]
-    return fastest[0] if fastest else line(Span("no suspect yet", "dim"))
+    """The fastest-growing line or type by name alone."""
+    for one in line_growth(state, 1):
+        return line(Span("+ ", "grow"), short_path(_place(one), width - 2))
+    for kind in type_growth(state, 1):
+        return line(Span("+ ", "grow"), cut_start(clean(kind.type), width - 2))
+    return line(Span("no suspect yet", "dim"))
 
 
 def _headline(growth: Growth, *, short: bool = False) -> Line:
@@ -54,10 +55,12 @@ def _headline(growth: Growth, *, short: bool = False) -> Line:
 def _line(one: LineGrowth, width: int) -> Line:
     per_second = one.bytes_per_second
     rate = "–" if per_second is None else f"{format_bytes(per_second * 60, sign=True)}/min"
-    place = f"{clean(one.place.file)}:{one.place.line}" if one.place.line else clean(one.place.file)
-    return line(
-        Span(pad(rate, _RATE_WIDTH, "right"), "grow"), "  ", short_path(place, max(6, width - _RATE_WIDTH - 2))
-    )
+    room = max(6, width - _RATE_WIDTH - 2)
+    return line(Span(pad(rate, _RATE_WIDTH, "right"), "grow"), "  ", short_path(_place(one), room))
+
+
+def _place(one: LineGrowth) -> str:
+    return f"{clean(one.place.file)}:{one.place.line}" if one.place.line else clean(one.place.file)
 
 
 def _type(one: TypeGrowth, width: int) -> Line:

@@ -8,16 +8,18 @@ from memtui.tui.actions import Action, Scope, key_of, shown_actions
 from memtui.tui.presenters.line import EMPTY, Line, Span, join_fitting, line
 from memtui.tui.presenters.text import pad, wrap
 
-_KEY_WIDTH = 10
+_KEY_WIDTH = 8
+_LABEL_WIDTH = 10
 
 
-def footer(scope: Scope, keys: Mapping[str, str], width: int, *, hidden: Iterable[str] = ()) -> Line:
-    """The keys of a screen, as many as fit; those to leave and to get help come first."""
+def footer(
+    scope: Scope, keys: Mapping[str, str], width: int, *, hidden: Iterable[str] = (), first: Iterable[str] = ()
+) -> Line:
+    """The keys of a screen, as many as fit; those to leave and to get help, and ``first``, come first."""
     without = set(hidden)
     actions = [one for one in shown_actions(("app", scope)) if one.in_footer and one.id not in without]
-    own_first = sorted(
-        actions, key=lambda one: (one.id not in ("quit", "help"), scope == "diff" and one.scope == "app")
-    )
+    leading = ("quit", "help", *first)
+    own_first = sorted(actions, key=lambda one: (one.id not in leading, scope == "diff" and one.scope == "app"))
     return line(" ", *join_fitting([_hint(one, keys) for one in own_first], width - 1))
 
 
@@ -25,13 +27,18 @@ def key_lines(keys: Mapping[str, str], width: int) -> list[Line]:
     """Every key with what it does."""
     lines: list[Line] = []
     for one in shown_actions(("app", "dashboard", "diff")):
-        texts = wrap(one.tooltip, max(10, width - _KEY_WIDTH - 14))
+        texts = wrap(one.tooltip, max(10, width - _KEY_WIDTH - _LABEL_WIDTH - 1))
         where = "  (diff)" if one.scope == "diff" else ""
         for number, text in enumerate(texts):
             key, label = (key_of(one, keys), one.label) if number == 0 else ("", "")
             tail = where if number == len(texts) - 1 else ""
             lines.append(
-                line(Span(pad(key, _KEY_WIDTH), "key"), Span(pad(label, 12), "strong"), text, Span(tail, "dim"))
+                line(
+                    Span(pad(key, _KEY_WIDTH), "key"),
+                    Span(pad(label, _LABEL_WIDTH), "strong"),
+                    text,
+                    Span(tail, "dim"),
+                )
             )
     return lines or [EMPTY]
 

@@ -48,7 +48,10 @@ def status(state: State, width: int, *, paused: bool = False) -> Line:
         if state.note:
             marks += [Span("  "), Span(clean(state.note), "dim")]
     right = cost(state.cost, state.now_seconds) if width >= 100 else ()
-    return spread(line(*marks), right, width) if right else fit(line(*marks), width)
+    left = line(*marks)
+    if not right or width_of(left) + width_of(right) + 2 > width:
+        return fit(left, width)
+    return spread(left, right, width)
 
 
 def cost(paid: Cost, seconds: float) -> Line:

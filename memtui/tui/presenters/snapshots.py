@@ -76,7 +76,7 @@ def diff_row(row: DiffRow, by: DiffBy, width: int) -> Line:
 
 def diff_note(diff: Diff, width: int, height: int = 2) -> tuple[Line, ...]:
     """What the diff covers, in words."""
-    return tuple(line(" ", Span(part, "dim")) for part in wrap(diff.note, max(10, width - 2))[:height])
+    return tuple(line(Span(part, "dim")) for part in wrap(diff.note, max(10, width))[:height])
 
 
 def _flexible(by: DiffBy, width: int) -> tuple[int, int]:

@@ -16,7 +16,8 @@ from memtui.model.command import GroupAllocations, SendInput
 from memtui.model.state import Event, State
 from memtui.tui.actions import bindings, key_of, shown_actions
 from memtui.tui.layout import PANELS, Layout, layout_for
-from memtui.tui.presenters import allocations, collector, growth, keys, log, memory, process, small
+from memtui.tui.presenters import allocations, collector, growth, keys, log, memory, process, requests, small
+from memtui.tui.presenters.line import Line
 from memtui.tui.screens.base import StateScreen
 from memtui.tui.widgets.chart import RssChart
 from memtui.tui.widgets.lines import Lines
@@ -120,10 +121,15 @@ class DashboardScreen(StateScreen[None]):
         self._lines("status").show([process.status(state, width, paused=self.paused)])
         self._lines("figures").show([memory.figures(state, width)])
         self._lines("spark").show([memory.sparkline(state, width)])
-        hidden = [] if self.fit_to is Layout.SINGLE else ["view"]
-        if self.fit_to is not Layout.FULL and state.output is None:
-            hidden.append("output")
-        self._lines("keys").show([keys.footer("dashboard", self.settings.keys, width, hidden=hidden)])
+        self._lines("keys").show([self._footer(state, width)])
+
+    def _footer(self, state: State, width: int) -> Line:
+        one_panel = self.fit_to is Layout.SINGLE
+        hidden = [] if one_panel else ["view"]
+        hidden += ["output"] if state.output is None else []
+        hidden += [] if requests.needs_agent(state) else ["attach"]
+        first = ["view"] if one_panel else []
+        return keys.footer("dashboard", self.settings.keys, width, hidden=hidden, first=first)
 
     def _show_panels(self, state: State) -> None:
         width = self.size.width

@@ -14,7 +14,6 @@ from memtui.model.allocation import Snapshot
 from memtui.model.state import State
 from memtui.tui.actions import bindings
 from memtui.tui.presenters import keys, process, snapshots
-from memtui.tui.presenters.line import line
 from memtui.tui.screens.base import StateScreen
 from memtui.tui.widgets.lines import Lines
 from memtui.tui.widgets.table import LineTable, Row
@@ -37,10 +36,10 @@ class DiffScreen(StateScreen[None]):
         """List, note, table, keys."""
         yield Lines(id="identity")
         with Vertical(id="snapshots-panel", classes="panel") as panel:
-            panel.border_title = "snapshots"
+            panel.border_title = " snapshots "
             yield LineTable(id="snapshots")
         with Vertical(id="diff-panel", classes="panel") as panel:
-            panel.border_title = "difference"
+            panel.border_title = " difference "
             yield Lines(id="note")
             yield LineTable(id="rows")
         yield Lines(id="keys")
@@ -66,7 +65,7 @@ class DiffScreen(StateScreen[None]):
         self._mark_missing(state.snapshots)
         width = self.size.width
         self.query_one("#identity", Lines).show([process.identity(state, width)])
-        self.query_one("#keys", Lines).show([keys.footer("diff", self.settings.keys, width)])
+        self.query_one("#keys", Lines).show([keys.footer("diff", self.settings.keys, width, hidden=["diff"])])
         rows = [Row(one.number, snapshots.list_row(one, self._mark(one.number))) for one in state.snapshots]
         table = self.query_one("#snapshots", LineTable)
         table.show_rows(snapshots.list_header() if rows else (), rows, snapshots.too_few(len(rows)))
@@ -119,7 +118,7 @@ class DiffScreen(StateScreen[None]):
         diff = self._difference(first, second)
         width = table.size.width - 1
         note.show(snapshots.diff_note(diff, note.size.width))
-        rows = [Row(row.label, line(" ", *snapshots.diff_row(row, self.by, width))) for row in diff.rows]
+        rows = [Row(row.label, snapshots.diff_row(row, self.by, width)) for row in diff.rows]
         table.show_rows(snapshots.diff_header(self.by, width) if rows else (), rows)
 
     def _difference(self, first: Snapshot, second: Snapshot) -> Diff:

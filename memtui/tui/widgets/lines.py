@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from memtui.tui.presenters.changes import changed_runs
 from memtui.tui.presenters.line import EMPTY, ROLES, Line, Span
 from memtui.tui.presenters.text import to_ascii
 
@@ -59,8 +60,14 @@ class Lines(Widget):
         if new == old:
             return
         self._lines = new
-        changed = [row for row in range(max(len(new), len(old))) if _at(new, row) != _at(old, row)]
-        self.redraw(changed)
+        width, height = self.size
+        regions = [
+            Region(start, row, length, 1)
+            for row in range(min(height, max(len(new), len(old))))
+            for start, length in changed_runs(_at(old, row), _at(new, row), width)
+        ]
+        if regions:
+            self.refresh(*regions)
         if len(new) != len(old) and self.styles.height is not None and self.styles.height.is_auto:
             self.refresh(layout=True)
 
