@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,15 +14,11 @@ from memtui.observe.elf import WordSizeError, exported
 from memtui.observe.maps import Mapping as MemoryMapping
 from memtui.observe.maps import mapped_files, open_mapped, read_maps
 from memtui.observe.memory import RemoteMemory
+from memtui.observe.offsets import SELF_DESCRIBING, read_debug_offsets
 from memtui.observe.version import find_version
 
 OLDEST = (3, 8)
 """The oldest CPython memtui works with."""
-
-DEBUG_COOKIE = b"xdebugpy"
-"""With what ``_PyRuntime`` begins since 3.13, where CPython describes its own structures to debuggers."""
-
-_FREE_THREADED = struct.Struct("<8sQQ")
 
 _NAMES = (
     "_PyRuntime",
@@ -96,7 +91,8 @@ def find_interpreter(pid: int) -> Interpreter:
             raise _too_old(pid, ".".join(map(str, version)))
         if "_PyRuntime" not in loaded.addresses:
             raise _hidden(pid)
-        free_threaded = version[:2] >= (3, 13) and _is_free_threaded(memory, loaded.addresses["_PyRuntime"])
+        runtime = loaded.addresses["_PyRuntime"]
+        free_threaded = version[:2] >= SELF_DESCRIBING and read_debug_offsets(memory, runtime).free_threaded
     symbols = {name: address for name, address in loaded.addresses.items() if name in _NAMES}
     return Interpreter(pid, loaded.path, version, symbols, free_threaded)
 
@@ -134,11 +130,6 @@ def _load(pid: int, maps: Sequence[MemoryMapping], path: str) -> _Loaded | None:
 
 def _is_pypy(loaded: _Loaded) -> bool:
     return any(name in loaded.addresses for name in _PYPY)
-
-
-def _is_free_threaded(memory: RemoteMemory, runtime: int) -> bool:
-    cookie, _, free_threaded = _FREE_THREADED.unpack(memory.read(runtime, _FREE_THREADED.size))
-    return cookie == DEBUG_COOKIE and bool(free_threaded)
 
 
 def _no_python(pid: int, exe: str, maps: Sequence[MemoryMapping]) -> RefusedError:

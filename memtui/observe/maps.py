@@ -19,7 +19,7 @@ _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """One line of ``/proc/PID/maps``. ``path``: empty for anonymous memory, in brackets for the kernel's own names."""
+    """One line of ``/proc/PID/maps``. ``path``: empty for anonymous memory, bracketed for the kernel's own."""
 
     start: int
     end: int

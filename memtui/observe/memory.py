@@ -27,6 +27,7 @@ class RemoteMemory:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
+        self._fd = -1
         with reading(pid, "memory"):
             self._fd = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
 
@@ -36,6 +37,9 @@ class RemoteMemory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
         self.close()
 
     def close(self) -> None:

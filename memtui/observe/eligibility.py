@@ -1,0 +1,188 @@
+"""May this process be watched, may it be attached to, and if not: why, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from memtui.errors import RefusedError, TargetDiedError
+from memtui.observe.interpreter import Interpreter, find_interpreter
+from memtui.observe.process import ProcessReader, user_name
+
+_PF_KTHREAD = 0x00200000
+_CAP_SYS_PTRACE = 19
+_TRACED_PATIENCE_SECONDS = 0.1
+_PAUSE_SECONDS = 0.005
+_PTRACE_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
+
+
+def check_observable(pid: int) -> Interpreter:
+    """The CPython in ``pid``, when its memory may be read; changes nothing and stops nothing.
+
+    Raises :class:`RefusedError` that says why not.
+    """
+    check_process(pid)
+    check_readable(pid)
+    return find_interpreter(pid)
+
+
+def check_attachable(pid: int) -> Interpreter:
+    """The CPython in ``pid``, when nothing is known that would keep the agent out; changes nothing.
+
+    Raises :class:`RefusedError` that says why not.
+    """
+    if pid == os.getpid():
+        raise RefusedError(f"Process {pid} is memtui itself.", next_step="Give the pid of another process.")
+    interpreter = check_observable(pid)
+    _check_tracer(pid)
+    _check_running(pid)
+    return interpreter
+
+
+def check_process(pid: int) -> None:
+    """Raise :class:`RefusedError` unless ``pid`` is a process, in user space, that has not ended."""
+    try:
+        with ProcessReader(pid) as process:
+            status, state, flags = process.status(), process.state(), process.flags()
+    except TargetDiedError as error:
+        raise _no_process(pid) from error
+    if int(status["Tgid"]) != pid:
+        owner = status["Tgid"]
+        raise RefusedError(f"{pid} is a thread of process {owner}.", next_step=f"Use that pid: {owner}.")
+    if flags & _PF_KTHREAD:
+        raise RefusedError(f"Process {pid} ({status['Name']}) is a thread of the kernel.", why="It has no memory.")
+    if state in ("Z", "X"):
+        raise RefusedError(
+            f"Process {pid} has ended.", why=f"Only its exit code is left for its parent ({status['PPid']}) to fetch."
+        )
+
+
+def check_readable(pid: int) -> None:
+    """Raise :class:`RefusedError`, with the reason, unless the memory of ``pid`` may really be read."""
+    try:
+        os.close(os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC))
+    except PermissionError as error:
+        raise _not_permitted(pid) from error
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise _no_process(pid) from error
+
+
+def _no_process(pid: int) -> RefusedError:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return RefusedError(
+            f"Process {pid} is hidden from you.",
+            why="It belongs to another user, and /proc is mounted so that only its owner sees it.",
+            next_step="Run memtui as its owner or with sudo.",
+        )
+    except (ProcessLookupError, OverflowError):
+        pass
+    return RefusedError(f"There is no process {pid}.", next_step="`memtui ps` lists those that can be watched.")
+
+
+def _not_permitted(pid: int) -> RefusedError:
+    what = f"The memory of process {pid} may not be read."
+    try:
+        with ProcessReader(pid) as process:
+            owners = {int(uid) for uid in process.status()["Uid"].split()}
+        directory_owner = os.stat(f"/proc/{pid}").st_uid
+    except (TargetDiedError, OSError):
+        return _no_process(pid)
+    me = os.geteuid()
+    scope = ptrace_scope()
+    if scope == 3:
+        return RefusedError(
+            what,
+            why="Tracing is switched off until the next boot (kernel.yama.ptrace_scope=3).",
+            next_step="Start the program under `memtui run`.",
+        )
+    if may_trace_all():
+        return RefusedError(what, why="A security policy forbids it, or it lives outside of memtui's user namespace.")
+    if me == 0:
+        return RefusedError(
+            what,
+            why="Even root needs the capability SYS_PTRACE for it, and here (a container?) root does not have it.",
+            next_step="Start the container with --cap-add=SYS_PTRACE (Kubernetes: securityContext.capabilities.add).",
+        )
+    if owners != {me}:
+        other = user_name(next(iter(owners - {me})))
+        return RefusedError(
+            what, why=f"It belongs to user {other}.", next_step=f"Run memtui as {other} or with sudo."
+        )
+    if directory_owner != me:
+        return RefusedError(
+            what,
+            why="It is protected from tracing (non-dumpable: it has changed its user or asked for it).",
+            next_step="Run memtui with sudo.",
+        )
+    return _yama_refused(what, pid, scope)
+
+
+def _yama_refused(what: str, pid: int, scope: int) -> RefusedError:
+    if scope == 1:
+        return RefusedError(
+            what,
+            why="The kernel lets you trace only processes you started from here (kernel.yama.ptrace_scope=1).",
+            next_step=f"Use `sudo memtui attach {pid}`, start the program with `memtui run`, "
+            "or set `sysctl kernel.yama.ptrace_scope=0`.",
+        )
+    if scope == 2:
+        return RefusedError(
+            what,
+            why="Only root may trace (kernel.yama.ptrace_scope=2).",
+            next_step=f"Use `sudo memtui attach {pid}`.",
+        )
+    return RefusedError(
+        what,
+        why="It has more privileges than you, lives in another user namespace, or a security policy forbids it.",
+        next_step="Run memtui with sudo.",
+    )
+
+
+def ptrace_scope() -> int:
+    """The Yama level that restricts tracing, 0 to 3; 0 where the kernel has no Yama."""
+    try:
+        return int(_PTRACE_SCOPE.read_text("ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def may_trace_all() -> bool:
+    """Whether memtui itself has the capability SYS_PTRACE."""
+    with ProcessReader(os.getpid()) as process:
+        return bool(int(process.status()["CapEff"], 16) >> _CAP_SYS_PTRACE & 1)
+
+
+def _check_tracer(pid: int) -> None:
+    """Refuse a process that a debugger holds; another memtui coming in holds it for a few milliseconds only."""
+    end = time.monotonic() + _TRACED_PATIENCE_SECONDS
+    with ProcessReader(pid) as process:
+        while tracer := int(process.status()["TracerPid"]):
+            if time.monotonic() > end:
+                raise RefusedError(
+                    f"Process {pid} is being traced by {tracer} ({_name(tracer)}).", next_step="End that first."
+                )
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _check_running(pid: int) -> None:
+    with ProcessReader(pid) as process:
+        state, features = process.state(), process.status().get("x86_Thread_features", "")
+    if state == "T":
+        raise RefusedError(f"Process {pid} is stopped.", next_step=f"Continue it first: kill -CONT {pid}.")
+    if "shstk" in features.split():
+        raise RefusedError(
+            f"Process {pid} runs with a shadow stack.",
+            why="The kernel would end it when a thread of it is borrowed to bring the agent in.",
+            next_step="Watch it from outside with --observe-only, or start it with `memtui run`.",
+        )
+
+
+def _name(pid: int) -> str:
+    try:
+        with ProcessReader(pid) as process:
+            return process.status()["Name"]
+    except TargetDiedError:
+        return "ended"
