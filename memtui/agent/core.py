@@ -1,0 +1,294 @@
+"""The agent's loop: one thread, any number of viewers, nothing left behind when the last of them goes."""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import gc
+import sys
+from posix import close, getpid, pipe, read, set_blocking, write
+from time import monotonic, thread_time
+
+from .heap import collect, count_types, own_objects
+from .pauses import Held, Pauses
+from .tracing import MAX_FRAMES, MAX_TRACES, Tracing
+from .wire import VERSION, TooLarge, Viewer, WireError, encode, original
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_IN, _OUT, _GONE = 1, 4, 8 | 16 | 32
+MIN_INTERVAL, MAX_INTERVAL = 0.05, 3600.0
+MAX_ROWS = 20000
+_PENDING_SECONDS = 1.0
+"""How often a viewer that does not read is looked at."""
+
+
+class Refusal(Exception):
+    """A request that is not carried out; its text is the sentence for the viewer."""
+
+
+class Requests:
+    """What viewers may ask for, and the samples they get."""
+
+    def __init__(self) -> None:
+        self.held = Held()
+        self.pauses = Pauses()
+        self.tracing = Tracing(self.held)
+        self._own = own_objects(__name__.rpartition(".")[0], [self, self.pauses, self.tracing, self.held])
+        self._own_bytes = sum(map(sys.getsizeof, self._own))
+
+    def reply(self, viewer: Viewer, request: dict[str, Any]) -> bytes:
+        """The answer to one request, as a frame. Never raises."""
+        number = request.get("id")
+        head = {"t": "reply", "id": number if type(number) is int else None, "ok": True}
+        try:
+            action = _ACTIONS.get(str(request.get("do")))
+            if action is None:
+                raise Refusal("The agent does not know this request.")
+            return encode(dict(head, **action(self, viewer, request)))
+        except Refusal as refusal:
+            sentence = str(refusal)
+        except TooLarge:
+            sentence = "The answer is too large to send; ask for fewer groups."
+        except Exception as error:
+            sentence = "The agent failed to answer (%s)." % type(error).__name__
+        return encode(dict(head, ok=False, error=sentence))
+
+    def sample(self) -> dict[str, Any]:
+        """One look at what is cheap to know: a few microseconds, whatever the size of the heap."""
+        stats = [[one["collections"], one["collected"], one["uncollectable"]] for one in gc.get_stats()]
+        return {
+            "t": "sample",
+            "gc": {
+                "enabled": gc.isenabled(),
+                "count": gc.get_count(),
+                "threshold": gc.get_threshold(),
+                "stats": stats,
+            },
+            "pauses": self.pauses.figures(),
+            "tracing": self.tracing.state(),
+            "cost": {
+                "cpu": thread_time() + self.pauses.cost_seconds(),
+                "longest_pause": self.held.longest_seconds,
+                "longest_what": self.held.longest_what,
+                "bytes": self._own_bytes,
+            },
+        }
+
+    def stream(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """Samples at an interval in seconds; 0 stops them."""
+        interval = request.get("interval", 1.0)
+        if type(interval) not in (int, float) or not (interval == 0 or MIN_INTERVAL <= interval <= MAX_INTERVAL):
+            raise Refusal("The interval is not 0 and not between %g and %g seconds." % (MIN_INTERVAL, MAX_INTERVAL))
+        viewer.interval, viewer.due = float(interval), monotonic()
+        return {}
+
+    def trace_start(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """Hold tracing for this viewer."""
+        return self.tracing.start(viewer, _number(request, "frames", 1, MAX_FRAMES))
+
+    def trace_stop(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """Let go of it."""
+        return self.tracing.release(viewer)
+
+    def allocations(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """Live traced memory in groups."""
+        by, limit = request.get("by", "line"), _number(request, "limit", 100, MAX_ROWS)
+        if by not in ("line", "file", "traceback"):
+            raise Refusal("Allocations can be grouped by line, file or traceback.")
+        if not self.tracing.state()["on"]:
+            raise Refusal("Tracing is off, so nothing is known about allocations.")
+        if self.tracing.estimated_traces() > MAX_TRACES and request.get("force") is not True:
+            raise Refusal(
+                "There are about %d million live traces; reading them would stop the program for seconds."
+                % (self.tracing.estimated_traces() // 1000000)
+            )
+        begin = thread_time()
+        answer = self.tracing.allocations(by, limit)
+        return dict(answer, seconds=thread_time() - begin)
+
+    def types(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """Tracked objects by type."""
+        limit, begin = _number(request, "limit", 1000, MAX_ROWS), thread_time()
+        objects = self.held.call("list objects", gc.get_objects)
+        pause = self.held.last_seconds
+        answer = count_types(objects, self._own, limit)
+        return dict(answer, seconds=thread_time() - begin, pause=pause)
+
+    def collect(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """A full collection."""
+        before = self.tracing.state()["traced"]
+        answer = collect(self.held)
+        after = self.tracing.state()["traced"]
+        return dict(answer, traced_freed=None if before is None or after is None else before - after)
+
+    def ping(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """Nothing, to see whether the agent answers."""
+        return {}
+
+    def detach(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """This viewer leaves."""
+        viewer.leaving = True
+        return {}
+
+
+_ACTIONS = {
+    name: getattr(Requests, name)
+    for name in ("stream", "trace_start", "trace_stop", "allocations", "types", "collect", "ping", "detach")
+}
+
+
+def _number(request: dict[str, Any], name: str, default: int, most: int) -> int:
+    value = request.get(name, default)
+    if type(value) is not int or not 1 <= value <= most:
+        raise Refusal("%s is not a whole number from 1 to %d." % (name, most))
+    return value
+
+
+class Agent:
+    """Serves viewers until the last one has left."""
+
+    def __init__(self) -> None:
+        self._lock = original("_thread", "allocate_lock")()
+        self._incoming: list[int] = []
+        self._closing = False
+        self._waker: tuple[int, int] | None = None
+        self._viewers: list[Viewer] = []
+        self._requests: Requests | None = None
+
+    def adopt(self, connection: Any) -> bool:
+        """Take a connected socket over as one more viewer, from any thread. False when the agent is leaving."""
+        with self._lock:
+            if self._closing:
+                return False
+            self._incoming.append(connection.detach())
+            if self._waker is not None:
+                try:
+                    write(self._waker[1], b"+")
+                except BlockingIOError:
+                    pass
+            return True
+
+    def run(self) -> None:
+        """Serve in the calling thread; afterwards everything is as it was found. Never raises."""
+        try:
+            _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+            self._requests = Requests()
+            self._requests.pauses.add()
+            self._serve(self._requests)
+        except BaseException:
+            pass
+        self._leave()
+
+    def _serve(self, requests: Requests) -> None:
+        reader, writer = self._waker = pipe()
+        set_blocking(reader, False)
+        set_blocking(writer, False)
+        poll = original("select", "poll")
+        while self._welcome(requests):
+            ready = poll()
+            ready.register(reader, _IN)
+            for viewer in self._viewers:
+                ready.register(viewer.fd, _IN * viewer.wants_to_read() | _OUT * viewer.pending)
+            events = dict(ready.poll(self._wait_milliseconds(monotonic())))
+            if events.get(reader):
+                read(reader, 4096)
+            for viewer in list(self._viewers):
+                self._turn(requests, viewer, events.get(viewer.fd, 0))
+
+    def _welcome(self, requests: Requests) -> bool:
+        """Take newcomers in. False when there is nobody: from then on nobody is adopted any more."""
+        while True:
+            with self._lock:
+                incoming, self._incoming = self._incoming, []
+                if not incoming:
+                    self._closing = not self._viewers
+                    return not self._closing
+            for fd in incoming:
+                viewer = Viewer(fd)
+                self._viewers.append(viewer)
+                try:
+                    viewer.send(encode(self._hello(requests)))
+                except WireError:
+                    self._drop(viewer)
+
+    def _hello(self, requests: Requests) -> dict[str, Any]:
+        return {
+            "t": "hello",
+            "version": VERSION,
+            "pid": getpid(),
+            "python": "%d.%d.%d" % sys.version_info[:3],
+            "implementation": sys.implementation.name,
+            "viewers": len(self._viewers),
+            "tracing": requests.tracing.state(),
+        }
+
+    def _wait_milliseconds(self, now: float) -> int | None:
+        times = [one.due for one in self._viewers if one.interval]
+        times += [now + _PENDING_SECONDS for one in self._viewers if one.pending]
+        times += [one.resumes_at() for one in self._viewers if not one.pending]
+        soonest = min(times, default=float("inf"))
+        return None if soonest == float("inf") else max(0, int((soonest - now) * 1000) + 1)
+
+    def _turn(self, requests: Requests, viewer: Viewer, events: int) -> None:
+        """Whatever can be done for one viewer now."""
+        try:
+            if events & _GONE:
+                raise WireError("gone")
+            if events & _IN:
+                viewer.receive()
+            viewer.flush()
+            self._answer(requests, viewer)
+            now = monotonic()
+            if viewer.interval and now >= viewer.due:
+                viewer.due = max(viewer.due, now - viewer.interval) + viewer.interval
+                viewer.send(encode(requests.sample()), droppable=True)
+        except WireError:
+            self._drop(viewer)
+
+    def _answer(self, requests: Requests, viewer: Viewer) -> None:
+        while not viewer.leaving:
+            request = viewer.next_request(monotonic())
+            if request is None:
+                return
+            viewer.send(requests.reply(viewer, request))
+        if not viewer.pending:
+            raise WireError("detached")
+
+    def _drop(self, viewer: Viewer) -> None:
+        self._viewers.remove(viewer)
+        viewer.close()
+        if self._requests is not None:
+            self._requests.tracing.release(viewer)
+
+    def _leave(self) -> None:
+        """Undo everything, each step whether or not the others work."""
+        with self._lock:
+            self._closing = True
+            fds, self._incoming = self._incoming, []
+            fds.extend(self._waker or ())
+            self._waker = None
+        for viewer in list(self._viewers):
+            _attempt(self._drop, viewer)
+        if self._requests is not None:
+            _attempt(self._requests.pauses.remove)
+        for fd in fds:
+            _attempt(close, fd)
+        _attempt(_forget_thread)
+
+
+def _attempt(step: Callable[..., None], *arguments: Any) -> None:
+    try:
+        step(*arguments)
+    except BaseException:
+        pass
+
+
+def _forget_thread() -> None:
+    """Remove what `threading` noted of this thread, if some code of the target asked for it here."""
+    threading = sys.modules.get("threading")
+    ident = original("_thread", "get_ident")()
+    if threading is not None and type(threading._active.get(ident)).__name__ == "_DummyThread":
+        threading._active.pop(ident, None)

@@ -1,0 +1,163 @@
+"""tracemalloc on behalf of the viewers: on for the first, off after the last, left as found; and its figures."""
+
+from __future__ import annotations
+
+import _tracemalloc
+
+from .wire import give_way
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .pauses import Held
+
+OWN_FILE = "<memtui-agent"
+SLICE = 20000
+MAX_FRAMES = 100
+MAX_FRAMES_IN_REPLY = 800000
+MAX_TRACES = 4000000
+TRACE_BYTES = 59
+"""Of tracemalloc's own memory, for each live trace."""
+
+
+class Tracing:
+    """Who holds tracemalloc. Tracing that the program began itself is never stopped."""
+
+    __slots__ = ("_held", "_holders", "found_on")
+
+    def __init__(self, held: Held) -> None:
+        self._held = held
+        self._holders: list[object] = []
+        self.found_on = False
+        self._look()
+
+    def state(self) -> dict[str, Any]:
+        """What a sample says; sizes in bytes, None when tracing is off."""
+        self._look()
+        on = _tracemalloc.is_tracing()
+        traced, peak = _tracemalloc.get_traced_memory() if on else (None, None)
+        return {
+            "on": on,
+            "frames": _tracemalloc.get_traceback_limit(),
+            "traced": traced,
+            "peak": peak,
+            "overhead": _tracemalloc.get_tracemalloc_memory() if on else None,
+            "found_on": self.found_on,
+        }
+
+    def start(self, viewer: object, frames: int) -> dict[str, Any]:
+        """Trace for ``viewer``. Where tracing is on already it keeps its number of frames."""
+        self._look()
+        started = not _tracemalloc.is_tracing()
+        if started:
+            _tracemalloc.start(frames)
+        if not self.found_on and viewer not in self._holders:
+            self._holders.append(viewer)
+        return {"started": started, "frames": _tracemalloc.get_traceback_limit(), "found_on": self.found_on}
+
+    def release(self, viewer: object) -> dict[str, Any]:
+        """``viewer`` needs no tracing any more; stops it when nobody else does."""
+        self._look()
+        stopped, why = False, ""
+        if viewer in self._holders:
+            self._holders.remove(viewer)
+            stopped = not self._holders
+            if stopped:
+                self._held.call("stop tracing", _tracemalloc.stop)
+        if self.found_on:
+            why = "The program switched tracing on itself."
+        elif self._holders:
+            why = "Another viewer uses it."
+        return {"stopped": stopped, "left_on": _tracemalloc.is_tracing(), "why": why}
+
+    def estimated_traces(self) -> int:
+        """About how many live traces there are."""
+        return _tracemalloc.get_tracemalloc_memory() // TRACE_BYTES
+
+    def allocations(self, by: str, limit: int) -> dict[str, Any]:
+        """The largest groups of live traced memory by line, file or traceback, without the agent's own."""
+        sizes = sizes_by_traceback(self._held.call("read traces", _tracemalloc._get_traces))
+        pause = self._held.last_seconds
+        groups = groups_of(sizes, by)
+        own = take_own(groups)
+        return dict(table(groups, limit), by=by, own_bytes=own, pause=pause)
+
+    def _look(self) -> None:
+        """Learn what the program did meanwhile: it may start or stop tracing at any time."""
+        on = _tracemalloc.is_tracing()
+        if not on:
+            self._holders.clear()
+        if not self._holders:
+            self.found_on = on
+
+
+def sizes_by_traceback(raw: list[Any]) -> dict[Any, list[int]]:
+    """Sizes of the raw traces of each traceback; empties ``raw``.
+
+    Whatever this allocates is itself traced as long as tracing is on, so it makes nothing new for a trace.
+    """
+    sizes: dict[Any, list[int]] = {}
+    while raw:
+        part = raw[-SLICE:]
+        del raw[-SLICE:]
+        for trace in part:
+            try:
+                sizes[trace[2]].append(trace[1])
+            except KeyError:
+                sizes[trace[2]] = [trace[1]]
+        give_way()
+    return sizes
+
+
+def groups_of(sizes: dict[Any, list[int]], by: str) -> dict[Any, list[int]]:
+    """``[size, count]`` of each line, file or traceback, keyed by frames (newest first); empties ``sizes``."""
+    groups: dict[Any, list[int]] = {}
+    done = 0
+    while sizes:
+        key, one = sizes.popitem()
+        if by == "line":
+            key = key[:1]
+        elif by == "file":
+            key = ((key[0][0], 0),)
+        group = groups.setdefault(key, [0, 0])
+        group[0] += sum(one)
+        group[1] += len(one)
+        done += 1
+        if done % SLICE == 0:
+            give_way()
+    return groups
+
+
+def take_own(groups: dict[Any, list[int]]) -> int:
+    """Remove the groups the agent allocated itself; returns their bytes."""
+    own = [key for key in groups if key[0][0].startswith(OWN_FILE)]
+    return sum(groups.pop(key)[0] for key in own)
+
+
+def table(groups: dict[Any, list[int]], limit: int) -> dict[str, Any]:
+    """The largest groups as they travel, file names by index."""
+    index: dict[str, int] = {}
+    rows: list[Any] = []
+    frames = 0
+    for key, (size, count) in _largest(groups, limit):
+        frames += len(key)
+        if frames > MAX_FRAMES_IN_REPLY:
+            break
+        rows.append([size, count, [[index.setdefault(file, len(index)), line] for file, line in key]])
+    return {
+        "files": list(index),
+        "groups": rows,
+        "total_bytes": sum(group[0] for group in groups.values()),
+        "total_count": sum(group[1] for group in groups.values()),
+        "group_count": len(groups),
+    }
+
+
+def _largest(groups: dict[Any, list[int]], limit: int) -> list[Any]:
+    # Sorting plain numbers is quick; only the rows above the cut are then sorted properly.
+    sizes = sorted((group[0] for group in groups.values()), reverse=True)
+    cut = sizes[limit - 1] if len(sizes) > limit else 0
+    rows = [one for one in groups.items() if one[1][0] >= cut]
+    rows.sort(key=lambda one: (-one[1][0], -one[1][1], one[0]))
+    return rows[:limit]
