@@ -90,8 +90,12 @@ def key_of(action: Action, keys: Mapping[str, str]) -> str:
 
 def markdown_table() -> str:
     """The key table of the README."""
-    rows = [f"| `{key_name(one.key)}` | `{one.id}` | {one.tooltip} |" for one in ACTIONS]
+    rows = [f"| `{key_name(one.key)}` | `{one.id}` | {_in_words(one)} |" for one in ACTIONS]
     return "\n".join(["| key | action | what it does |", "|---|---|---|", *rows])
+
+
+def _in_words(action: Action) -> str:
+    return f"{action.tooltip} (in the diff)" if action.scope == "diff" else action.tooltip
 
 
 def _target(action: Action) -> str:

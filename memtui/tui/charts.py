@@ -44,6 +44,7 @@ def draw(samples: Sequence[Sample], width: int, height: int, *, ascii_only: bool
     times, sizes = _thin(samples, 2 * width)
     ticks = _size_ticks(sizes)
     plotext.clear_figure()
+    plotext.limit_size(False, False)
     plotext.theme("clear")
     plotext.plotsize(width, height)
     plotext.xaxes(True, False)

@@ -22,7 +22,7 @@ def growth_lines(state: State, width: int, height: int) -> tuple[Line, ...]:
     types = [_type(one, width) for one in type_growth(state, max(0, room - len(lines)))]
     if not lines and not types:
         lines = [line(Span(text, "dim")) for text in wrap(_missing(state), width)]
-    return tuple([fit(_headline(growth), width), *reason, *lines, *types][:height])
+    return tuple(fit(one, width) for one in [_headline(growth), *reason, *lines, *types][:height])
 
 
 def growth_line(state: State, width: int) -> Line:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from memtui.analysis.growth import rss_growth
 from memtui.model.state import State
 from memtui.model.units import format_bytes
-from memtui.tui.presenters.line import Line, Span, join_fitting, line
+from memtui.tui.presenters.line import Line, Span, fit, join_fitting, line
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 _SIZE_WIDTH = 9
@@ -17,7 +17,7 @@ def figures(state: State, width: int) -> Line:
     """RSS and its growth, then USS, PSS, swap and the limit as far as there is room."""
     sample = state.series.last
     if sample is None:
-        return line(" ", Span("waiting for the first look at the process…", "dim"))
+        return fit(line(" ", Span("waiting for the first look at the process…", "dim")), width)
     parts = [
         line(" ", Span("RSS ", "title"), Span(format_bytes(sample.rss_bytes).ljust(_SIZE_WIDTH), "strong")),
         growth_rate(state),
