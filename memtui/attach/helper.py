@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ from memtui.attach import borrow, stubs
 from memtui.attach import x86_64 as arch
 
 KILL_POINT_VARIABLE = "MEMTUI_KILL_HELPER_AT"
-"""Test hook: the helper kills itself at the named step."""
+"""Test hook: the helper kills itself at the named step, ``name`` or ``name#2`` for the second time it gets there."""
 
 _PROT_READ, _PROT_WRITE, _PROT_EXEC = 1, 2, 4
 _MAP_PRIVATE_ANONYMOUS = 0x22
@@ -181,8 +182,14 @@ def attempt(plan: Mapping[str, Any]) -> dict[str, Any]:
     return {"outcome": "busy", "reason": "; ".join(dict.fromkeys(reasons)) or "no thread is at a harmless point"}
 
 
+_passed: Counter[str] = Counter()
+
+
 def _checkpoint(name: str) -> None:
-    if os.environ.get(KILL_POINT_VARIABLE) == name:
+    if KILL_POINT_VARIABLE not in os.environ:
+        return
+    _passed[name] += 1
+    if os.environ[KILL_POINT_VARIABLE] in (name, f"{name}#{_passed[name]}"):
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -1,0 +1,170 @@
+"""Getting the agent into a running process: routes, patience, and what is said when it cannot be done."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from memtui import paths
+from memtui.attach.plan import LIFETIME_SECONDS, agent_sources, bootstrap_source, build_plan
+from memtui.channel.fetch import announced, fetch
+from memtui.channel.link import AgentLink
+from memtui.errors import ChannelError, RefusedError, TargetDiedError
+from memtui.observe.eligibility import check_attachable
+from memtui.observe.gcstate import GcReader
+from memtui.observe.process import ProcessReader
+from memtui.protocol import Frame
+
+_QUEUED_PATIENCE_SECONDS = 0.3
+_DEADLINE_SECONDS = 8.0
+_HELPER_SECONDS = 40.0
+_ANSWER_SECONDS = 15.0
+_READY_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Attached:
+    """An agent that is in: the conversation with it, its hello, and how long the target's thread was stopped."""
+
+    link: AgentLink
+    hello: Frame
+    route: str
+    stop_seconds: float
+
+
+def attach_agent(pid: int) -> Attached:
+    """Put the agent into process ``pid``, or join the one that is there.
+
+    Takes milliseconds in the target; up to some seconds when no safe point comes. Raises RefusedError (nothing was
+    changed, or what was queued will do nothing), TargetDiedError, ChannelError.
+    """
+    interpreter = check_attachable(pid)
+    _wait_until_ready(GcReader(interpreter), pid)
+    plan = build_plan(interpreter, ProcessReader(pid).identity().start_code)
+    token = secrets.token_hex(6)
+    attempts = _Attempts(pid, plan, token)
+    number = attempts.until_announced()
+    link = AgentLink(fetch(pid, number))
+    try:
+        link.send(b"x")
+        hello = _load_agent(link)
+        link.check_version(hello)
+    except BaseException:
+        link.close()
+        raise
+    return Attached(link, hello, attempts.route, attempts.stop_seconds)
+
+
+class _Attempts:
+    """The tries of one attach: the best thread first, then any thread that waits harmlessly, until the deadline."""
+
+    def __init__(self, pid: int, plan: dict[str, Any], token: str) -> None:
+        self._pid, self._plan, self._token = pid, plan, token
+        self._end = time.monotonic() + _DEADLINE_SECONDS
+        self._expires_at = time.time() + LIFETIME_SECONDS
+        self._reason = ""
+        self.route = ""
+        self.stop_seconds = 0.0
+
+    def until_announced(self) -> int:
+        """The number of the announced end of the channel. Raises RefusedError at the deadline."""
+        route = "auto"
+        while time.monotonic() < self._end:
+            started = self._attempt(route)
+            patience = self._end if started == "started" else time.monotonic() + _QUEUED_PATIENCE_SECONDS
+            number = self._poll(patience if started else time.monotonic() + 0.02)
+            if number is not None:
+                return number
+            if started.startswith("queued"):
+                route = "thread"  # the main thread may have gone to sleep, or sits in a long call
+        raise RefusedError(
+            f"The agent could not be put into {self._pid} within {_DEADLINE_SECONDS:.0f} s.",
+            why=f"Its threads reached no point at which Python code can run ({self._reason or 'long calls in C'}).",
+            next_step="The process is unharmed and can still be observed; try again when it is less busy.",
+        )
+
+    def _attempt(self, route: str) -> str:
+        """One run of the helper. Returns how the agent was started, or "" when it was not."""
+        answer = _run_helper(self._plan | {"route": route, "source": self._source(route)})
+        outcome = str(answer["outcome"])
+        self.stop_seconds = max(self.stop_seconds, float(answer.get("stop_seconds", 0.0)))
+        self._reason = str(answer.get("reason", ""))
+        if outcome == "ended":
+            raise TargetDiedError(f"Process {self._pid} ended while memtui was attaching.")
+        if outcome == "stopped":
+            raise RefusedError(
+                f"Process {self._pid} is stopped.", next_step=f"Continue it first: kill -CONT {self._pid}."
+            )
+        if outcome == "refused":
+            raise RefusedError(f"Process {self._pid} cannot be traced: {self._reason}.")
+        if outcome in ("started", "queued", "queued-without-code"):
+            self.route = outcome
+            return outcome
+        return ""
+
+    def _source(self, route: str) -> str:
+        return bootstrap_source(self._token, self._expires_at, in_main_thread=False)
+
+    def _poll(self, until: float) -> int | None:
+        pause = 0.001
+        while True:
+            try:
+                number = announced(self._pid, self._token)
+            except FileNotFoundError as error:
+                raise TargetDiedError(f"Process {self._pid} ended while memtui was attaching.") from error
+            if number is not None or time.monotonic() > until:
+                return number
+            time.sleep(pause)
+            pause = min(0.01, pause * 1.3)
+
+
+def _run_helper(plan: dict[str, Any]) -> dict[str, Any]:
+    """Run one attempt in a process of its own. It must not be killed half-way, so it is only ever waited for."""
+    root = str(paths.PACKAGE.parent)
+    code = f"import sys; sys.path.insert(0, {root!r}); from memtui.attach.helper import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(json.dumps(plan).encode() + b"\n", timeout=_HELPER_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise RefusedError("The attach helper does not come back.", why="A thread of the process hangs.") from error
+    try:
+        answer = json.loads(out)
+    except ValueError as error:
+        last = err.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
+        raise RefusedError("The attach helper failed; the process was given back.", why=f"{last[0]}.") from error
+    assert isinstance(answer, dict)
+    return answer
+
+
+def _load_agent(link: AgentLink) -> Frame:
+    """Send the agent's text when the process has none yet; returns its hello."""
+    first = link.wait_for(("boot", "hello"), _ANSWER_SECONDS)
+    if first["t"] == "hello":
+        return first
+    for name, text in agent_sources():
+        link.send_bytes(name.encode() + b"\0" + text.encode())
+    link.send_bytes(b"\0")
+    try:
+        return link.wait_for(("hello",), _ANSWER_SECONDS)
+    except ChannelError as error:
+        raise ChannelError("The agent did not start in the process.", why=str(error)) from error
+
+
+def _wait_until_ready(reader: GcReader, pid: int) -> None:
+    """A process that is only just starting, or already finalizing, is left alone."""
+    end = time.monotonic() + _READY_SECONDS
+    while not reader.ready():
+        if time.monotonic() > end:
+            raise RefusedError(f"Python in process {pid} is starting up or shutting down.", next_step="Try again.")
+        time.sleep(0.02)

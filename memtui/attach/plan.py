@@ -1,0 +1,80 @@
+"""Everything the helper needs to know, found out before the target is touched."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from memtui import paths
+from memtui.attach import x86_64 as arch
+from memtui.errors import RefusedError
+from memtui.observe.elf import exported
+from memtui.observe.interpreter import Interpreter
+from memtui.observe.maps import Mapping, open_mapped, read_maps
+from memtui.observe.memory import RemoteMemory
+
+_C_LIBRARIES = ("libc.so", "libc-2", "libpthread", "ld-musl", "libc.musl")
+_C_FUNCTIONS = ("pthread_create", "pthread_self", "pthread_detach", "munmap")
+_PYTHON_FUNCTIONS = ("Py_AddPendingCall", "PyRun_SimpleString", "PyGILState_Ensure", "PyGILState_Release")
+LIFETIME_SECONDS = 12.0
+"""How long a queued start stays valid: later it does nothing when it finally runs."""
+
+
+def build_plan(interpreter: Interpreter, start_code: int) -> dict[str, Any]:
+    """The plan without its route and source text. Raises RefusedError when something needed is not there."""
+    pid = interpreter.pid
+    maps = read_maps(pid)
+    libraries = list(dict.fromkeys(one.path for one in maps if _is_c_library(one.path)))
+    symbols = {name: interpreter.symbols[name] for name in _PYTHON_FUNCTIONS if name in interpreter.symbols}
+    for path in libraries:
+        with open_mapped(pid, maps, path) as file:
+            found = exported(file, _C_FUNCTIONS)
+            bias = found.bias(maps, path)
+        symbols |= {name: value + bias for name, value in found.values.items() if name not in symbols}
+    missing = [name for name in (*_PYTHON_FUNCTIONS, *_C_FUNCTIONS) if name not in symbols]
+    if missing:
+        raise RefusedError(
+            f"No code can be put into process {pid}.", why=f"It does not export {', '.join(missing)}."
+        )
+    gadgets = _find_gadgets(pid, [one for one in maps if one.path in {*libraries, interpreter.library}])
+    return {"pid": pid, "start_code": start_code, "symbols": symbols, "gadgets": gadgets}
+
+
+def bootstrap_source(token: str, expires_at: float, in_main_thread: bool) -> str:
+    """One statement of Python that runs the bootstrap and leaves no name behind.
+
+    ``in_main_thread``: it will be run by the interpreter's main thread, so it must start a thread of its own.
+    """
+    code = (paths.PACKAGE / "agent" / "bootstrap.py").read_text(encoding="utf-8")
+    start = f"boot({token!r}, {expires_at!r})\n"
+    if in_main_thread:
+        start = f"import _thread\n_thread.start_new_thread(boot, ({token!r}, {expires_at!r}))\n"
+    return f'__import__("builtins").exec({ascii(code + start)}, {{"__name__": "_memtui_bootstrap"}})'
+
+
+def agent_sources() -> list[tuple[str, str]]:
+    """The agent's modules, name and text, in the order in which they need each other."""
+    folder = paths.PACKAGE / "agent"
+    names = ("wire", "pauses", "tracing", "heap", "core")
+    return [(name, (folder / f"{name}.py").read_text(encoding="utf-8")) for name in names]
+
+
+def _is_c_library(path: str) -> bool:
+    return os.path.basename(path).startswith(_C_LIBRARIES)
+
+
+def _find_gadgets(pid: int, maps: list[Mapping]) -> dict[str, int]:
+    wanted = {"syscall_ret": arch.SYSCALL_RET, "restore_rt": arch.RESTORE_RT, "zero_drop_ret": arch.ZERO_DROP_RET}
+    found: dict[str, int] = {}
+    with RemoteMemory(pid) as memory:
+        for mapping in maps:
+            if "x" not in mapping.permissions or len(found) == len(wanted):
+                continue
+            code = memory.read(mapping.start, mapping.end - mapping.start)
+            for name, pattern in wanted.items():
+                at = code.find(pattern)
+                if at >= 0:
+                    found.setdefault(name, mapping.start + at)
+    if not {"syscall_ret", "restore_rt"} <= set(found):
+        raise RefusedError(f"No code can be put into process {pid}.", why="Its C library is not one memtui knows.")
+    return found

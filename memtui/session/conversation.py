@@ -1,0 +1,183 @@
+"""What the session asks of the agent, and what the replies mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from memtui.attach.inject import Attached
+from memtui.errors import ChannelError
+from memtui.model.allocation import Allocations, GroupBy, Tracing
+from memtui.model.state import EventKind
+from memtui.model.units import format_bytes, format_count, format_seconds
+from memtui.protocol import Frame
+from memtui.session import wire
+from memtui.session.messages import AllocationsSeen, BaselineSet, Busy, Message, Noted
+from memtui.session.slowdown import Slowdown
+from memtui.session.snapshotting import SnapshotInTheMaking
+
+_TABLE_ROWS = 300
+_REFRESH_SECONDS = 2.0
+_SHARE_OF_CORE = 0.01
+"""The live table may cost the target at most this share of a core."""
+
+Emit = Callable[[Message], None]
+Clock = Callable[[], float]
+Answered = Callable[[Frame], None]
+
+
+class Conversation:
+    """The session's side of one agent. ``emit`` takes messages, ``clock`` gives session time.
+
+    Every method may raise ChannelError: then the connection is over.
+    """
+
+    def __init__(self, attached: Attached, interval_seconds: float, emit: Emit, clock: Clock) -> None:
+        self.link = attached.link
+        self.emit, self.clock = emit, clock
+        self._waiting: dict[int, tuple[str, Answered]] = {}
+        self._traced_since: float | None = None
+        self._by = GroupBy.LINE
+        self._refresh_at = 0.0
+        self._has_baseline = False
+        self._slowdown = Slowdown()
+        self.tracing = self._read_tracing(attached.hello["tracing"])
+        self.ask("", "stream", lambda reply: None, interval=interval_seconds)
+
+    def receive(self) -> None:
+        """Take in what the agent has sent."""
+        for frame in self.link.receive():
+            kind = frame.get("t")
+            if kind == "sample":
+                self.tracing = self._read_tracing(frame.get("tracing"))
+                self.emit(wire.agent_report(frame, self.tracing))
+            elif kind == "reply":
+                self._answered(frame)
+
+    def tick(self, cpu_seconds: float) -> None:
+        """Once a tick: refresh the table of allocations when it is due and affordable."""
+        self._slowdown.look(cpu_seconds, self.tracing.on)
+        if self.tracing.on and self.clock() >= self._refresh_at:
+            self._refresh_at = float("inf")  # until the reply says what it cost
+            self.ask("", "allocations", self._table, by=self._by.value, limit=_TABLE_ROWS)
+
+    def start_tracing(self, frames: int) -> None:
+        """Start tracemalloc."""
+        self._slowdown.tracing_starts()
+        self.ask("starting to trace", "trace_start", self._tracing_started, frames=frames)
+
+    def stop_tracing(self) -> None:
+        """Stop tracemalloc, unless somebody else needs it."""
+        self.ask("stopping the trace", "trace_stop", self._tracing_stopped)
+
+    def group(self, by: GroupBy) -> None:
+        """Group the live table otherwise."""
+        self._by, self._has_baseline, self._refresh_at = by, False, 0.0
+
+    def collect(self, rss_bytes: Callable[[], int | None]) -> None:
+        """Force a full collection; ``rss_bytes`` reads the RSS before and after."""
+        before = rss_bytes()
+
+        def answered(reply: Frame) -> None:
+            self._collected(reply, before, rss_bytes())
+
+        self.ask("collecting garbage", "collect", answered)
+
+    def snapshot(self, rss_bytes: int) -> None:
+        """Take a snapshot: type counts, and the traced lines when tracing is on."""
+        SnapshotInTheMaking(self, rss_bytes).begin()
+
+    def leave(self) -> None:
+        """Tell the agent that this viewer goes, and wait shortly for its answer."""
+        try:
+            self._waiting.clear()
+            self.link.request("detach")
+            while True:
+                self.link.wait_for(("reply",), 3.0)
+        except ChannelError:
+            pass
+        finally:
+            self.link.close()
+
+    def ask(self, busy: str, do: str, answered: Answered, **arguments: Any) -> None:
+        """Send a request; ``answered`` gets its reply, ``busy`` (may be empty) is shown until then."""
+        number = self.link.request(do, **arguments)
+        self._waiting[number] = busy, answered
+        self._tell_busy()
+
+    def _answered(self, reply: Frame) -> None:
+        busy, answered = self._waiting.pop(reply.get("id"), ("", lambda reply: None))
+        try:
+            if reply.get("ok"):
+                answered(reply)
+            else:
+                self._refused(busy, str(reply.get("error")))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ChannelError("The agent sent a misshapen reply.", why=f"{error!r}.") from error
+        self._tell_busy()
+
+    def _refused(self, busy: str, why: str) -> None:
+        if busy:
+            self.emit(Noted(EventKind.ERROR, f"Not done: {busy}. {why}"))
+        self._refresh_at = self.clock() + _REFRESH_SECONDS
+
+    def _tell_busy(self) -> None:
+        self.emit(Busy(tuple(dict.fromkeys(busy for busy, _ in self._waiting.values() if busy))))
+
+    def _read_tracing(self, raw: Any) -> Tracing:
+        on = isinstance(raw, dict) and bool(raw.get("on"))
+        if on and self._traced_since is None:
+            self._traced_since = self.clock()
+        elif not on:
+            self._traced_since = None
+        return wire.tracing(raw, self._traced_since, self._slowdown.percent)
+
+    def _tracing_started(self, reply: Frame) -> None:
+        frames = int(reply["frames"])
+        if reply["started"]:
+            self._traced_since = self.clock()
+            text = f"Tracing on, {frames} frame{'s' if frames > 1 else ''} an allocation"
+        else:
+            text = f"Tracing was on already, {frames} frame{'s' if frames > 1 else ''} an allocation"
+        self._has_baseline, self._refresh_at = False, self.clock() + 0.5
+        self.emit(Noted(EventKind.TRACE_ON, text))
+
+    def _tracing_stopped(self, reply: Frame) -> None:
+        if reply["left_on"]:
+            self.emit(Noted(EventKind.WARNING, f"Tracing was left on. {reply.get('why') or ''}".strip()))
+            return
+        self._slowdown = Slowdown()
+        self.emit(Noted(EventKind.TRACE_OFF, "Tracing off; the table shows its last look"))
+
+    def _table(self, reply: Frame) -> None:
+        seen = wire.allocations(reply, self.clock())
+        self._refresh_at = self.clock() + max(_REFRESH_SECONDS, seen.took_seconds / _SHARE_OF_CORE)
+        if seen.by is not self._by:
+            self._refresh_at = 0.0
+            return
+        if not self._has_baseline:
+            self.set_baseline(seen)
+        self.emit(AllocationsSeen(seen))
+
+    def snapshot_taken(self, lines: Allocations | None) -> None:
+        """Count the table's changes from the snapshot on."""
+        self.set_baseline(lines if self._by is GroupBy.LINE else None)
+
+    def set_baseline(self, seen: Allocations | None) -> None:
+        """What the table's changes are counted from; None: from its next look."""
+        self._has_baseline = seen is not None
+        self.emit(BaselineSet(seen))
+        if seen is None:
+            self._refresh_at = 0.0
+
+    def _collected(self, reply: Frame, before: int | None, after: int | None) -> None:
+        parts = [f"freed {format_count(int(reply['collected']))} objects"]
+        if int(reply["uncollectable"]):
+            parts.append(f"{format_count(int(reply['uncollectable']))} uncollectable")
+        parts.append(f"{format_count(-int(reply['blocks_freed']), sign=True)} memory blocks")
+        if reply.get("traced_freed") is not None:
+            parts.append(f"{format_bytes(-int(reply['traced_freed']), sign=True)} traced")
+        if before is not None and after is not None:
+            parts.append(f"RSS {format_bytes(after - before, sign=True)}")
+        took = format_seconds(float(reply["seconds"]))
+        self.emit(Noted(EventKind.GC, f"Full collection in {took}: {', '.join(parts)}"))

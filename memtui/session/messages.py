@@ -1,0 +1,130 @@
+"""What happens to a session; each is folded into the State by :mod:`memtui.session.reducer`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memtui.model.allocation import Allocations, GroupBy, Snapshot, Tracing
+from memtui.model.gc import GcPauses, GcState
+from memtui.model.sample import Sample
+from memtui.model.state import EventKind
+from memtui.model.target import Ending, Rung, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One look from outside."""
+
+    sample: Sample
+    gc: GcState | None
+    threads: int | None
+    tool_cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TargetChanged:
+    """Another process or program is watched now (exec; the Python below a launched command was found)."""
+
+    target: Target
+    memory_limit_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Climbed:
+    """The rung changed; ``note`` says why the next one is not reached."""
+
+    rung: Rung
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentReported:
+    """The agent's regular report."""
+
+    pauses: GcPauses
+    tracing: Tracing
+    cpu_seconds: float
+    longest_pause_seconds: float
+    held_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """memtui stopped a thread of the target for so long (the attach)."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationsSeen:
+    """A look at the traced allocations."""
+
+    allocations: Allocations
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineSet:
+    """What the allocations are compared with from now on."""
+
+    baseline: Allocations | None
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """Allocations are grouped otherwise from now on."""
+
+    by: GroupBy
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotTaken:
+    """A snapshot is complete."""
+
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class OutputArrived:
+    """The workload wrote lines. ``continues``: the first one continues the last line shown."""
+
+    lines: tuple[str, ...]
+    continues: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Requests under way, in words."""
+
+    what: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A line for the event log."""
+
+    kind: EventKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The target is gone."""
+
+    ending: Ending
+
+
+Message = (
+    Looked
+    | TargetChanged
+    | Climbed
+    | AgentReported
+    | Paused
+    | AllocationsSeen
+    | BaselineSet
+    | Grouped
+    | SnapshotTaken
+    | OutputArrived
+    | Busy
+    | Noted
+    | Ended
+)

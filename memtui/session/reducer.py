@@ -1,0 +1,121 @@
+"""Folds what happens into the State: pure, one small function for each kind of message."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import singledispatch
+
+from memtui.model.state import EVENT_BOUND, OUTPUT_BOUND, SNAPSHOT_BOUND, Event, EventKind, Output, State
+from memtui.model.target import Rung
+from memtui.model.units import format_bytes, format_count
+from memtui.session import messages as m
+
+
+def reduce(state: State, message: m.Message, now_seconds: float) -> State:
+    """The State after ``message``, at session time ``now_seconds``."""
+    return _fold(message, replace(state, now_seconds=now_seconds))
+
+
+@singledispatch
+def _fold(message: object, state: State) -> State:
+    raise TypeError(f"unknown message {message!r}")
+
+
+@_fold.register
+def _looked(message: m.Looked, state: State) -> State:
+    traced = state.tracing.traced_bytes if state.tracing and state.tracing.on else None
+    return replace(
+        state,
+        series=state.series.append(replace(message.sample, traced_bytes=traced)),
+        gc=message.gc or state.gc,
+        threads=message.threads,
+        cost=replace(state.cost, tool_cpu_seconds=message.tool_cpu_seconds),
+    )
+
+
+@_fold.register
+def _target_changed(message: m.TargetChanged, state: State) -> State:
+    return replace(
+        state, target=message.target, memory_limit_bytes=message.memory_limit_bytes, rung=Rung.PROCESS, gc=None
+    )
+
+
+@_fold.register
+def _climbed(message: m.Climbed, state: State) -> State:
+    state = replace(state, rung=message.rung, note=message.note)
+    if message.rung in (Rung.PROCESS, Rung.OBSERVE):
+        state = replace(state, pauses=None, tracing=None, allocations=None, baseline=None)
+    return state
+
+
+@_fold.register
+def _agent_reported(message: m.AgentReported, state: State) -> State:
+    longest = max(message.longest_pause_seconds, state.cost.target_longest_pause_seconds or 0.0)
+    cost = replace(
+        state.cost,
+        target_cpu_seconds=message.cpu_seconds,
+        target_longest_pause_seconds=longest,
+        target_bytes=message.held_bytes,
+    )
+    return replace(state, pauses=message.pauses, tracing=message.tracing, cost=cost)
+
+
+@_fold.register
+def _paused(message: m.Paused, state: State) -> State:
+    longest = max(message.seconds, state.cost.target_longest_pause_seconds or 0.0)
+    return replace(state, cost=replace(state.cost, target_longest_pause_seconds=longest))
+
+
+@_fold.register
+def _allocations_seen(message: m.AllocationsSeen, state: State) -> State:
+    return replace(state, allocations=message.allocations)
+
+
+@_fold.register
+def _baseline_set(message: m.BaselineSet, state: State) -> State:
+    return replace(state, baseline=message.baseline)
+
+
+@_fold.register
+def _grouped(message: m.Grouped, state: State) -> State:
+    return replace(state, group_by=message.by, allocations=None, baseline=None)
+
+
+@_fold.register
+def _snapshot_taken(message: m.SnapshotTaken, state: State) -> State:
+    number = state.snapshots[-1].number + 1 if state.snapshots else 1
+    snapshot = replace(message.snapshot, number=number)
+    traced = f"{format_bytes(snapshot.traced_bytes)} traced" if snapshot.allocations else "tracing off: no lines"
+    text = f"Snapshot {number}: {format_count(snapshot.objects)} gc-tracked objects, {traced}"
+    state = replace(state, snapshots=(*state.snapshots, snapshot)[-SNAPSHOT_BOUND:])
+    return _log(state, EventKind.SNAPSHOT, text)
+
+
+@_fold.register
+def _output_arrived(message: m.OutputArrived, state: State) -> State:
+    before = state.output or Output()
+    lines, new = before.lines, message.lines
+    if message.continues and lines and new:
+        lines, new = (*lines[:-1], lines[-1] + new[0]), new[1:]
+    return replace(state, output=Output((*lines, *new)[-OUTPUT_BOUND:], before.total_lines + len(new)))
+
+
+@_fold.register
+def _busy(message: m.Busy, state: State) -> State:
+    return replace(state, busy=message.what)
+
+
+@_fold.register
+def _noted(message: m.Noted, state: State) -> State:
+    return _log(state, message.kind, message.text)
+
+
+@_fold.register
+def _ended(message: m.Ended, state: State) -> State:
+    state = replace(state, ending=message.ending, busy=())
+    return _log(state, EventKind.ENDED, message.ending.text)
+
+
+def _log(state: State, kind: EventKind, text: str) -> State:
+    event = Event(state.now_seconds, kind, text)
+    return replace(state, events=(*state.events, event)[-EVENT_BOUND:])

@@ -1,0 +1,86 @@
+"""Taking a snapshot through the agent: type counts first, then the traced allocations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from memtui.model.allocation import Allocations, Snapshot, Tracing, TypeCount
+from memtui.protocol import Frame
+from memtui.session import wire
+from memtui.session.messages import Message, SnapshotTaken
+
+_SNAPSHOT_ROWS = 3000
+_SNAPSHOT_TRACEBACKS = 300
+_SNAPSHOT_TYPES = 3000
+
+
+class Asking(Protocol):
+    """What a snapshot needs of the conversation with the agent."""
+
+    tracing: Tracing
+    emit: Callable[[Message], None]
+    clock: Callable[[], float]
+
+    def ask(self, busy: str, do: str, answered: Callable[[Frame], None], **arguments: Any) -> None:
+        """Send a request."""
+        ...
+
+    def snapshot_taken(self, lines: Allocations | None) -> None:
+        """The snapshot is complete."""
+        ...
+
+
+Answered = Callable[[Frame], None]
+
+
+class SnapshotInTheMaking:
+    """A snapshot is several requests, one after the other."""
+
+    def __init__(self, conversation: Asking, rss_bytes: int) -> None:
+        self._conversation, self._rss_bytes = conversation, rss_bytes
+        self._began = time.monotonic()
+        self._types: tuple[TypeCount, ...] = ()
+        self._objects = 0
+        self._lines: Allocations | None = None
+
+    def begin(self) -> None:
+        """Send the first request."""
+        self._ask("types", self._have_types, limit=_SNAPSHOT_TYPES)
+
+    def _ask(self, do: str, answered: Answered, **arguments: Any) -> None:
+        self._conversation.ask("taking a snapshot", do, answered, **arguments)
+
+    def _have_types(self, reply: Frame) -> None:
+        self._types, self._objects = wire.type_counts(reply)
+        if self._conversation.tracing.on:
+            self._ask("allocations", self._have_lines, by="line", limit=_SNAPSHOT_ROWS)
+        else:
+            self._finish(None)
+
+    def _have_lines(self, reply: Frame) -> None:
+        self._lines = wire.allocations(reply, self._conversation.clock())
+        if self._conversation.tracing.frames > 1:
+            self._ask("allocations", self._have_tracebacks, by="traceback", limit=_SNAPSHOT_TRACEBACKS)
+        else:
+            self._finish(None)
+
+    def _have_tracebacks(self, reply: Frame) -> None:
+        self._finish(wire.allocations(reply, self._conversation.clock()))
+
+    def _finish(self, tracebacks: Allocations | None) -> None:
+        snapshot = Snapshot(
+            number=0,  # the State it becomes part of numbers it
+            at_seconds=self._conversation.clock(),
+            taken_at=time.time(),
+            rss_bytes=self._rss_bytes,
+            traced_bytes=self._lines.total_bytes if self._lines else None,
+            types=self._types,
+            objects=self._objects,
+            allocations=self._lines,
+            tracebacks=tracebacks,
+            took_seconds=time.monotonic() - self._began,
+        )
+        self._conversation.emit(SnapshotTaken(snapshot))
+        self._conversation.snapshot_taken(self._lines)

@@ -1,0 +1,156 @@
+"""Looking at the target from outside, once a tick: who it is, its memory, its collector."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from memtui.errors import MemtuiError, RefusedError, TargetDiedError
+from memtui.model.gc import GcState
+from memtui.model.sample import Sample
+from memtui.model.target import Rung, Target
+from memtui.observe.eligibility import check_observable, check_process
+from memtui.observe.gcstate import GcReader
+from memtui.observe.process import ProcessReader, children, find_python
+from memtui.session.messages import Climbed, Looked, Message, Noted, TargetChanged
+from memtui.model.state import EventKind
+
+_RETRY_SECONDS = 1.0
+
+
+class Watcher:
+    """Follows one process: through exec, and (for a launched command) to the Python below it.
+
+    Raises RefusedError at once when ``pid`` is no process that may be watched.
+    """
+
+    def __init__(self, pid: int, *, launched: bool) -> None:
+        check_process(pid)
+        self._root_pid, self._launched = pid, launched
+        self._reader = ProcessReader(pid)
+        self._gc: GcReader | None = None
+        self._identity = self._reader.identity()
+        self._python: str | None = None
+        self._note = ""
+        self._retry_at = 0.0
+        self._children: set[int] = set(children(pid))
+        self.climb()
+
+    @property
+    def pid(self) -> int:
+        """The process watched now."""
+        return self._reader.pid
+
+    @property
+    def rung(self) -> Rung:
+        """How much of it can be seen from outside."""
+        return Rung.OBSERVE if self._gc is not None else Rung.PROCESS
+
+    @property
+    def note(self) -> str:
+        """Why no more can be seen; empty when it can."""
+        return self._note
+
+    def target(self) -> Target:
+        """Who is watched."""
+        return replace(self._reader.target(), python=self._python, launched=self._launched)
+
+    def memory_limit_bytes(self) -> int | None:
+        """The smallest control group limit over it."""
+        return self._reader.memory_limit_bytes()
+
+    def cpu_seconds(self) -> float:
+        """CPU time of the target so far. Raises TargetDiedError."""
+        return self._reader.cpu_seconds()
+
+    def climb(self) -> None:
+        """Try to read the interpreter's memory; why not is kept in ``note``."""
+        try:
+            interpreter = check_observable(self.pid)
+            self._python = interpreter.version_text
+            self._gc = GcReader(interpreter)
+            self._note = ""
+        except TargetDiedError:
+            raise
+        except MemtuiError as error:
+            self._gc, self._note = None, str(error)
+        self._retry_at = time.monotonic() + _RETRY_SECONDS
+
+    def look(self, at_seconds: float) -> tuple[Message, ...]:
+        """One look. Raises TargetDiedError when the watched process is gone and nothing of it is left to watch."""
+        changes = self._follow()
+        sample = self._reader.sample()
+        gc = self._read_gc()
+        looked = Looked(
+            Sample(
+                at_seconds=at_seconds,
+                rss_bytes=sample.rss_bytes,
+                uss_bytes=sample.uss_bytes,
+                pss_bytes=sample.pss_bytes,
+                swap_bytes=sample.swap_bytes,
+                gc_counts=tuple(one.count for one in gc.generations) if gc else None,
+                gc_objects=gc.objects if gc else None,
+            ),
+            gc,
+            sample.threads,
+            time.process_time(),
+        )
+        return (*changes, looked, *self._forks())
+
+    def close(self) -> None:
+        """Let go of the process."""
+        self._reader.close()
+        if self._gc is not None:
+            self._gc.close()
+
+    def _read_gc(self) -> GcState | None:
+        if self._gc is None:
+            return None
+        try:
+            return self._gc.read()
+        except RefusedError:
+            return None  # Python is starting, ending, or in the middle of a change: this look goes without
+
+    def _follow(self) -> tuple[Message, ...]:
+        """Notice exec; look for the Python of a launched command; try again what was refused."""
+        identity = self._reader.identity()
+        if identity != self._identity:
+            self._identity = identity
+            self._reopen(self.pid)
+            text = f"The process replaced its program (exec): {' '.join(self.target().command)}"
+            return (Noted(EventKind.WARNING, text), *self._changed())
+        if self._gc is not None or time.monotonic() < self._retry_at:
+            return ()
+        python = find_python(self._root_pid) if self._launched else None
+        if python is not None and python != self.pid:
+            self._reopen(python)
+            self._identity = self._reader.identity()
+            text = f"Watching process {python}, the Python that process {self._root_pid} started"
+            return (Noted(EventKind.INFO, text), *self._changed())
+        before = self._note
+        self.climb()
+        return self._changed() if self._gc is not None or self._note != before else ()
+
+    def fall_back(self) -> tuple[Message, ...]:
+        """The watched child of a launched command ended: watch the command itself again."""
+        self._reopen(self._root_pid)
+        self._identity = self._reader.identity()
+        return self._changed()
+
+    def _changed(self) -> tuple[Message, ...]:
+        return TargetChanged(self.target(), self.memory_limit_bytes()), Climbed(self.rung, self._note)
+
+    def _reopen(self, pid: int) -> None:
+        self.close()
+        self._reader = ProcessReader(pid)
+        self._gc, self._python = None, None
+        self._children = set(children(pid))
+        self.climb()
+
+    def _forks(self) -> tuple[Message, ...]:
+        now = set(children(self.pid))
+        new, self._children = sorted(now - self._children), now
+        if not new:
+            return ()
+        names = ", ".join(map(str, new[:5])) + (f" and {len(new) - 5} more" if len(new) > 5 else "")
+        return (Noted(EventKind.INFO, f"Started child process {names}"),)
