@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 
 from memtui.errors import RefusedError, TargetDiedError
 from memtui.observe.interpreter import Interpreter, find_interpreter
-from memtui.observe.process import ProcessReader, user_name
+from memtui.observe.permission import Standing, explain, may_trace_all, ptrace_scope
+from memtui.observe.process import ProcessReader
 
 _PF_KTHREAD = 0x00200000
-_CAP_SYS_PTRACE = 19
 _TRACED_PATIENCE_SECONDS = 0.1
 _PAUSE_SECONDS = 0.005
-_PTRACE_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
 
 
 def check_observable(pid: int) -> Interpreter:
@@ -83,76 +81,13 @@ def _no_process(pid: int) -> RefusedError:
 
 
 def _not_permitted(pid: int) -> RefusedError:
-    what = f"The memory of process {pid} may not be read."
     try:
         with ProcessReader(pid) as process:
-            owners = {int(uid) for uid in process.status()["Uid"].split()}
-        directory_owner = os.stat(f"/proc/{pid}").st_uid
+            owners = [int(uid) for uid in process.status()["Uid"].split()]
+        memory_owner = os.stat(f"/proc/{pid}/mem").st_uid
     except (TargetDiedError, OSError):
         return _no_process(pid)
-    me = os.geteuid()
-    scope = ptrace_scope()
-    if scope == 3:
-        return RefusedError(
-            what,
-            why="Tracing is switched off until the next boot (kernel.yama.ptrace_scope=3).",
-            next_step="Start the program under `memtui run`.",
-        )
-    if may_trace_all():
-        return RefusedError(what, why="A security policy forbids it, or it lives outside of memtui's user namespace.")
-    if me == 0:
-        return RefusedError(
-            what,
-            why="Even root needs the capability SYS_PTRACE for it, and here (a container?) root does not have it.",
-            next_step="Start the container with --cap-add=SYS_PTRACE (Kubernetes: securityContext.capabilities.add).",
-        )
-    if owners != {me}:
-        other = user_name(next(iter(owners - {me})))
-        return RefusedError(
-            what, why=f"It belongs to user {other}.", next_step=f"Run memtui as {other} or with sudo."
-        )
-    if directory_owner != me:
-        return RefusedError(
-            what,
-            why="It is protected from tracing (non-dumpable: it has changed its user or asked for it).",
-            next_step="Run memtui with sudo.",
-        )
-    return _yama_refused(what, pid, scope)
-
-
-def _yama_refused(what: str, pid: int, scope: int) -> RefusedError:
-    if scope == 1:
-        return RefusedError(
-            what,
-            why="The kernel lets you trace only processes you started from here (kernel.yama.ptrace_scope=1).",
-            next_step=f"Use `sudo memtui attach {pid}`, start the program with `memtui run`, "
-            "or set `sysctl kernel.yama.ptrace_scope=0`.",
-        )
-    if scope == 2:
-        return RefusedError(
-            what,
-            why="Only root may trace (kernel.yama.ptrace_scope=2).",
-            next_step=f"Use `sudo memtui attach {pid}`.",
-        )
-    return RefusedError(
-        what,
-        why="It has more privileges than you, lives in another user namespace, or a security policy forbids it.",
-        next_step="Run memtui with sudo.",
-    )
-
-
-def ptrace_scope() -> int:
-    """The Yama level that restricts tracing, 0 to 3; 0 where the kernel has no Yama."""
-    try:
-        return int(_PTRACE_SCOPE.read_text("ascii"))
-    except (OSError, ValueError):
-        return 0
-
-
-def may_trace_all() -> bool:
-    """Whether memtui itself has the capability SYS_PTRACE."""
-    with ProcessReader(os.getpid()) as process:
-        return bool(int(process.status()["CapEff"], 16) >> _CAP_SYS_PTRACE & 1)
+    return explain(Standing(pid, owners, memory_owner, os.geteuid(), ptrace_scope(), may_trace_all()))
 
 
 def _check_tracer(pid: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from memtui.model.target import Target
 from memtui.observe.access import reading
 from memtui.observe.cgroup import smallest_limit
 from memtui.observe.interpreter import find_interpreter
+from memtui.observe.permission import user_name
 from memtui.observe.smaps import Usage, parse_rollup
 
 _KIB = 1024
@@ -181,14 +181,6 @@ class ProcessReader:
             fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
             with open(fd, "rb") as file:
                 return file.read()
-
-
-def user_name(uid: int) -> str:
-    """The name of a user, or the number where it has none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def children(pid: int) -> list[int]:
