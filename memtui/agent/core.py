@@ -32,12 +32,15 @@ class Refusal(Exception):
 class Requests:
     """What viewers may ask for, and the samples they get."""
 
-    def __init__(self) -> None:
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
         self.held = Held()
         self.pauses = Pauses()
         self.tracing = Tracing(self.held)
-        self._own = own_objects(__name__.rpartition(".")[0], [self, self.pauses, self.tracing, self.held])
-        self._own_bytes = sum(map(sys.getsizeof, self._own))
+        self._own_bytes = sum(map(sys.getsizeof, self._own()))
+
+    def _own(self) -> list[Any]:
+        return own_objects(__name__.rpartition(".")[0], [self._agent, self])
 
     def reply(self, viewer: Viewer, request: dict[str, Any]) -> bytes:
         """The answer to one request, as a frame. Never raises."""
@@ -114,7 +117,7 @@ class Requests:
         limit, begin = _number(request, "limit", 1000, MAX_ROWS), thread_time()
         objects = self.held.call("list objects", gc.get_objects)
         pause = self.held.last_seconds
-        answer = count_types(objects, self._own, limit)
+        answer = count_types(objects, self._own(), limit)
         return dict(answer, seconds=thread_time() - begin, pause=pause)
 
     def collect(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
@@ -175,7 +178,7 @@ class Agent:
         """Serve in the calling thread; afterwards everything is as it was found. Never raises."""
         try:
             _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
-            self._requests = Requests()
+            self._requests = Requests(self)
             self._requests.pauses.add()
             self._serve(self._requests)
         except BaseException:
@@ -274,6 +277,7 @@ class Agent:
             _attempt(self._drop, viewer)
         if self._requests is not None:
             _attempt(self._requests.pauses.remove)
+            self._requests = None
         for fd in fds:
             _attempt(close, fd)
         _attempt(_forget_thread)

@@ -1,0 +1,230 @@
+"""A target that takes the agent in as the injector does, works on its main thread, and tells a test about itself.
+
+It is started with the number of a control socket and the folder of the agent's modules. The test sends one JSON list a
+message, ["command", {arguments}], with at most one file descriptor beside it, and gets one JSON value back.
+"""
+import _thread
+import array
+import gc
+import json
+import os
+import select
+import socket
+import sys
+import threading
+import time
+import tracemalloc
+
+PACKAGE = "_memtui_agent"
+NAMES = ("wire", "pauses", "tracing", "heap", "core")
+
+control = socket.socket(fileno=int(sys.argv[1]))
+folder = sys.argv[2]
+kept = []
+seen = []
+touched = []
+agents = []
+
+
+class Node:
+    pass
+
+
+class Trap(type):
+    """Every way of asking its classes something is noted."""
+
+    @property
+    def __module__(cls):
+        touched.append("module")
+        return "trap"
+
+    def __hash__(cls):
+        touched.append("hash")
+        return 1
+
+    def __eq__(cls, other):
+        touched.append("eq")
+        return True
+
+
+class Loud:
+    def __init__(self):
+        self.me = self
+
+    def __del__(self):
+        threading.current_thread()
+        raise ValueError("a finalizer that fails")
+
+
+def load():
+    package = type(sys)(PACKAGE)
+    package.__path__ = []
+    sys.modules[PACKAGE] = package
+    for name in NAMES:
+        module = type(sys)(PACKAGE + "." + name)
+        module.__package__ = PACKAGE
+        sys.modules[module.__name__] = module
+        with open(os.path.join(folder, name + ".py")) as file:
+            code = compile(file.read(), "<memtui-agent %s>" % name, "exec", 0, True)
+        exec(code, module.__dict__)
+        setattr(package, name, module)
+    return package
+
+
+def serve():
+    try:
+        agents[0].run()
+    finally:
+        del agents[:]
+        for name in [one for one in sys.modules if one.split(".")[0] == PACKAGE]:
+            del sys.modules[name]
+
+
+def do_start(connection, **settings):
+    package = load()
+    for name, value in settings.items():
+        setattr(package.wire, name, value)
+    agents.append(package.core.Agent())
+    agents[0].adopt(connection)
+    _thread.start_new_thread(serve, ())
+
+
+def do_adopt(connection):
+    return bool(agents) and agents[0].adopt(connection)
+
+
+def do_residue(connection):
+    gc.collect()
+    return {
+        "modules": [name for name in sys.modules if name.startswith(PACKAGE)],
+        "objects": [repr(one) for one in gc.get_objects() if is_of_agent(one)],
+        "callbacks": len(gc.callbacks),
+        "tracing": tracemalloc.is_tracing(),
+        "frames": tracemalloc.get_traceback_limit(),
+        "threads": len(threading._active),
+        "agents": len(agents),
+    }
+
+
+def is_of_agent(one):
+    name = getattr(one, "__module__", None) if type(one) in (type, type(load)) else type(one).__dict__.get("__module__")
+    return isinstance(name, str) and name.startswith(PACKAGE)
+
+
+def do_grow(connection, count, size):
+    for _ in range(count):
+        kept.append(bytearray(size))  # known line: grow
+    return "ok"
+
+
+def do_nodes(connection, count):
+    kept.extend(Node() for _ in range(count))
+    kept.append(Trap("Strange", (), {})())
+    kept.append(type("Odd", (), {"__module__": 5})())
+
+
+def do_touched(connection):
+    return touched
+
+
+def do_cycles(connection, count):
+    for _ in range(count):
+        one = []
+        one.append(one)
+
+
+def do_loud(connection):
+    gc.disable()
+    Loud()
+
+
+def do_trace(connection, frames):
+    tracemalloc.start(frames)
+
+
+def do_limit_traces(connection):
+    sys.modules[PACKAGE + ".core"].MAX_TRACES = 10
+
+
+def do_untrace(connection):
+    tracemalloc.stop()
+
+
+def do_compare(connection, by):
+    """Our grouping and tracemalloc's own of one and the same list of traces."""
+    tracing = sys.modules[PACKAGE + ".tracing"]
+    traces = tracemalloc._get_traces()
+    ours = {key: tuple(group) for key, group in tracing.groups_of(tracing.sizes_by_traceback(list(traces)), by).items()}
+    snapshot = tracemalloc.Snapshot(traces, tracemalloc.get_traceback_limit())
+    theirs = {}
+    for one in snapshot.statistics({"line": "lineno", "file": "filename"}.get(by, by)):
+        key = tuple((frame.filename, frame.lineno) for frame in reversed(list(one.traceback)))
+        theirs[key] = (one.size, one.count)
+    return {"equal": ours == theirs, "groups": len(theirs), "bytes": sum(size for size, _ in theirs.values())}
+
+
+def do_fork(connection):
+    """What a forked child sees of the collector after two collections of its own."""
+    gc.callbacks.append(lambda phase, info: seen.append(phase))
+    reader, writer = os.pipe()
+    del seen[:]
+    child = os.fork()
+    if not child:
+        del seen[:]
+        gc.collect()
+        gc.collect()
+        os.write(writer, json.dumps([seen, len(gc.callbacks)]).encode())
+        os._exit(0)
+    os.close(writer)
+    with open(reader) as file:
+        answer = json.loads(file.read())
+    os.waitpid(child, 0)
+    gc.callbacks.pop()
+    return answer
+
+
+def do_patch(connection):
+    """What gevent does to the standard library, without gevent."""
+    saved = {("select", "poll"): select.poll, ("time", "sleep"): time.sleep}
+    gevent = type(sys)("gevent.monkey")
+    gevent.get_original = lambda module, name: saved.get((module, name)) or getattr(sys.modules[module], name)
+    sys.modules["gevent.monkey"] = gevent
+    del select.poll
+
+    def sleep(seconds):
+        raise RuntimeError("the patched sleep was called")
+
+    time.sleep = sleep
+
+
+def do_exit(connection):
+    raise SystemExit(0)
+
+
+def receive():
+    size = array.array("i").itemsize
+    data, ancillary, _, _ = control.recvmsg(65536, socket.CMSG_SPACE(size))
+    numbers = array.array("i")
+    for _, _, one in ancillary:
+        numbers.frombytes(one[:size])
+    return data, socket.socket(fileno=numbers[0]) if numbers else None
+
+
+def main():
+    table = []
+    while True:
+        table.append({len(table): [0.5]})  # the work of this program
+        if len(table) > 500:
+            table.clear()
+        if not select.select([control], [], [], 0.0005)[0]:
+            continue
+        data, connection = receive()
+        if not data:
+            return
+        name, arguments = json.loads(data)
+        answer = globals()["do_" + name](connection, **arguments)
+        connection = None
+        control.send(json.dumps(answer).encode())
+
+
+main()
