@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar
@@ -183,4 +185,7 @@ class MemtuiApp(App[None]):
 
 def run_dashboard(session: Session, settings: Settings, exporter: Exporter) -> None:
     """Show ``session`` until the user quits. The caller has started it, and closes it."""
+    if settings.ascii and isinstance(sys.__stderr__, io.TextIOWrapper):
+        # Textual draws on standard error, where a character that the encoding lacks would become its escaped name.
+        sys.__stderr__.reconfigure(errors="replace")
     MemtuiApp(session, exporter=exporter, settings=settings).run()

@@ -13,7 +13,7 @@ from memtui.analysis.diff import Diff, DiffBy, diff_snapshots
 from memtui.model.allocation import Snapshot
 from memtui.model.state import State
 from memtui.tui.actions import bindings
-from memtui.tui.presenters import keys, process, snapshots
+from memtui.tui.presenters import keys, process, requests, snapshots
 from memtui.tui.screens.base import StateScreen
 from memtui.tui.widgets.lines import Lines
 from memtui.tui.widgets.table import LineTable, Row
@@ -65,7 +65,8 @@ class DiffScreen(StateScreen[None]):
         self._mark_missing(state.snapshots)
         width = self.size.width
         self.query_one("#identity", Lines).show([process.identity(state, width)])
-        self.query_one("#keys", Lines).show([keys.footer("diff", self.settings.keys, width, hidden=["diff"])])
+        hidden = ["diff"] if requests.needs_agent(state) else ["diff", "attach"]
+        self.query_one("#keys", Lines).show([keys.footer("diff", self.settings.keys, width, hidden=hidden)])
         rows = [Row(one.number, snapshots.list_row(one, self._mark(one.number))) for one in state.snapshots]
         table = self.query_one("#snapshots", LineTable)
         table.show_rows(snapshots.list_header() if rows else (), rows, snapshots.too_few(len(rows)))
