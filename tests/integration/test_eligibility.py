@@ -104,6 +104,15 @@ def test_a_traced_process_is_observed_but_not_attached_to() -> None:
         assert check_attachable(target.pid)
 
 
+def test_a_shadow_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    status = ProcessReader.status
+    monkeypatch.setattr(ProcessReader, "status", lambda self: status(self) | {"x86_Thread_features": "shstk wrss"})
+    with running(sys.executable, "-c", WAITING) as target:
+        line_from(target)
+        assert check_observable(target.pid)
+        assert "--observe-only" in refusal(check_attachable, target.pid)
+
+
 def test_what_is_no_python() -> None:
     with running("sleep", "60") as target:
         until(lambda: os.readlink(f"/proc/{target.pid}/exe") != os.readlink("/proc/self/exe"))

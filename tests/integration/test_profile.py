@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from interpreters import Interpreter
+from observed import as_nobody, line_from, reporting, running
+
+from memtui.cli import profile
+from memtui.errors import EXIT_TARGET, RefusedError
+from memtui.observe import process as process_module
+
+SETUP = """
+import os, time
+gc.set_threshold(901, 11, 12); gc.disable(); gc.collect()
+if not os.fork():
+    time.sleep(60)
+"""
+HEADLESS = """
+import argparse, sys
+from memtui.cli import profile
+parser = argparse.ArgumentParser()
+profile.configure(parser)
+code = profile.run(parser.parse_args())
+heavy = sorted({name.partition(".")[0] for name in sys.modules} & {"textual", "rich", "plotext", "numpy", "memray"})
+sys.exit(f"loaded {heavy}" if heavy else code)
+"""
+
+
+def parse(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    profile.configure(parser)
+    return parser.parse_args(words)
+
+
+def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert profile.run(parse(*words)) == 0
+    return capsys.readouterr().out
+
+
+def test_json_says_what_the_process_says(interpreter: Interpreter, capsys: pytest.CaptureFixture[str]) -> None:
+    with reporting(interpreter.path, SETUP) as (target, (enabled, thresholds, _, stats)):
+        child = process_module.children(target.pid)
+        try:
+            seen: dict[str, Any] = json.loads(printed(capsys, str(target.pid), "--json"))
+            resident = int(Path(f"/proc/{target.pid}/smaps_rollup").read_text().split("Rss:")[1].split()[0]) * 1024
+        finally:
+            for pid in child:
+                os.kill(pid, signal.SIGKILL)
+    assert seen["schema"] == "memtui.report/1"
+    assert seen["target"]["pid"] == target.pid
+    assert seen["target"]["python"] == ".".join(map(str, interpreter.version))
+    assert seen["observed"]["rung"] == "observe"
+    assert seen["memory"]["rss_bytes"]["last"] == pytest.approx(resident, rel=0.05)
+    assert seen["memory"]["growth_bytes"] is None
+    assert seen["gc"]["enabled"] is enabled
+    assert [one["threshold"] for one in seen["gc"]["generations"]] == thresholds
+    assert [one["collections"] for one in seen["gc"]["generations"]] == [one["collections"] for one in stats]
+    assert seen["profile"]["children"] == child
+    kinds = seen["profile"]["classes"]
+    assert sum(kind["rss_bytes"] for kind in kinds.values()) == pytest.approx(resident, rel=0.05)
+    assert kinds["file"]["rss_bytes"] > 0
+    assert seen["status"] in ("ok", "warning", "critical")
+
+
+def test_the_text_names_every_part(capsys: pytest.CaptureFixture[str]) -> None:
+    with running(sys.executable, "-c", "print(flush=True); input()\n# \x1b[31m red") as target:
+        line_from(target)
+        text = printed(capsys, str(target.pid))
+    for part in (f"Process {target.pid}: ", "Status: ok", "anonymous", "total", "Threads 1", "generation", "enabled"):
+        assert part in text
+    assert "\x1b" not in text
+
+
+def test_nothing_of_the_dashboard_is_loaded() -> None:
+    with running(sys.executable, "-c", "print(flush=True); input()") as target:
+        line_from(target)
+        done = subprocess.run(
+            [sys.executable, "-c", HEADLESS, str(target.pid)], capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_terminal_of_another_encoding_gets_question_marks() -> None:
+    code = "print(flush=True); input()\n# \N{SNOWMAN}"
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    with running(sys.executable, "-c", code) as target:
+        line_from(target)
+        command = [sys.executable, "-c", HEADLESS, str(target.pid)]
+        done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"# ?" in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+def test_another_users_process_is_shown_as_far_as_it_may_be_seen() -> None:
+    with running(sys.executable, "-c", "print(flush=True); input()") as target:
+        line_from(target)
+        seen = json.loads(as_nobody(lambda: json.dumps(profile.as_json(profile.look(target.pid)))))
+    assert seen["observed"]["rung"] == "process"
+    assert seen["memory"]["rss_bytes"]["last"] > 1 << 20
+    assert seen["memory"]["uss_bytes"]["last"] is None
+    assert seen["gc"]["enabled"] is None
+    assert seen["profile"]["classes"] is None
+    assert "belongs to user root" in seen["profile"]["note"]
+
+
+def test_what_is_no_python_is_refused() -> None:
+    with running("sleep", "60") as target, pytest.raises(RefusedError) as caught:
+        profile.run(parse(str(target.pid)))
+    assert caught.value.exit_code == EXIT_TARGET
+
+
+@pytest.mark.parametrize("word", ["0", "-3", "app.py", "1.5", "²"])
+def test_what_is_no_pid(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(word)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("rss", "limit", "status"),
+    [(10**9, None, "ok"), (799, 1000, "ok"), (800, 1000, "warning"), (899, 1000, "warning"), (900, 1000, "critical")],
+)
+def test_the_status_is_about_the_limit(rss: int, limit: int | None, status: str) -> None:
+    found, reason = profile.judge(rss, limit)
+    assert found == status
+    assert "limit" in reason
