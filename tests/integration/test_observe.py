@@ -90,6 +90,28 @@ def test_a_busy_process_is_read_without_nonsense(interpreter: Interpreter) -> No
         until(collects)
 
 
+def test_a_process_that_collects_all_the_time_is_believed(interpreter: Interpreter) -> None:
+    with reporting(interpreter.path, "kept = [[] for _ in range(200_000)]", "while True: gc.collect()") as (
+        process,
+        _,
+    ):
+        found = find_interpreter(process.pid)
+        first = read(process.pid).generations[2].collections
+
+        def collects() -> bool:
+            with GcReader(found) as reader:
+                return reader.read().generations[2].collections > first + 5
+
+        until(collects)
+
+
+def test_sub_interpreters_do_not_hide_the_main_one(interpreter: Interpreter) -> None:
+    module = "_interpreters" if interpreter.minor >= (3, 13) else "_xxsubinterpreters"
+    setup = f"import {module} as subs; other = [subs.create(), subs.create()]; {THRESHOLDS}; {KEEPING}"
+    with reporting(interpreter.path, setup) as (process, said):
+        agrees(read(process.pid), said)
+
+
 @pytest.mark.parametrize("shift", [-64, -24, -8, 8, 24, 64])
 def test_a_collector_that_is_elsewhere_is_refused(
     interpreter: Interpreter, shift: int, monkeypatch: pytest.MonkeyPatch
