@@ -11,7 +11,7 @@ from time import monotonic, thread_time
 from .heap import collect, count_types, own_objects
 from .pauses import Held, Pauses
 from .tracing import MAX_FRAMES, MAX_TRACES, Tracing
-from .wire import VERSION, TooLarge, Viewer, WireError, encode, original
+from .wire import VERSION, TooLarge, Viewer, WireError, encode, hang_up, original
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -270,15 +270,16 @@ class Agent:
         """Undo everything, each step whether or not the others work."""
         with self._lock:
             self._closing = True
-            fds, self._incoming = self._incoming, []
-            fds.extend(self._waker or ())
-            self._waker = None
+            incoming, self._incoming = self._incoming, []
+            waker, self._waker = self._waker or (), None
         for viewer in list(self._viewers):
             _attempt(self._drop, viewer)
         if self._requests is not None:
             _attempt(self._requests.pauses.remove)
             self._requests = None
-        for fd in fds:
+        for fd in incoming:
+            _attempt(hang_up, fd)
+        for fd in waker:
             _attempt(close, fd)
         _attempt(_forget_thread)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from _socket import SHUT_RDWR, socket
 from posix import close, read, set_blocking, write
 from time import monotonic
 
@@ -42,7 +43,7 @@ def original(module: str, name: str) -> Any:
     if gevent is not None:
         return gevent.get_original(module, name)
     eventlet = sys.modules.get("eventlet.patcher")
-    if eventlet is not None and eventlet.is_monkey_patched(module):
+    if eventlet is not None and eventlet.is_monkey_patched(module.lstrip("_")):
         return getattr(eventlet.original(module), name)
     return getattr(__import__(module), name)
 
@@ -104,6 +105,20 @@ def take_frame(inbox: bytearray) -> dict[str, Any] | None:
     if type(frame) is not dict:
         raise WireError("a frame that is not an object")
     return frame
+
+
+def hang_up(fd: int) -> None:
+    """Close a connection, also where a forked child of the target holds a copy of it."""
+    try:
+        connection = socket(fileno=fd)
+    except OSError:
+        close(fd)
+        return
+    try:
+        connection.shutdown(SHUT_RDWR)
+    except OSError:
+        pass
+    connection.close()
 
 
 class Viewer:
@@ -185,4 +200,4 @@ class Viewer:
         """Give the file descriptor back."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
-            close(fd)
+            hang_up(fd)

@@ -287,6 +287,14 @@ def test_fork_in_the_target(host: Host) -> None:
     assert host.tell("residue")["callbacks"] == 1
 
 
+def test_the_end_is_seen_although_a_child_holds_the_connection(own_host: Host) -> None:
+    viewer = own_host.start()
+    viewer.ask("ping")
+    own_host.tell("leave_child")
+    viewer.ask("detach")
+    wait_until(viewer.is_cut, "the agent closes the connection")
+
+
 def test_all_signals_are_left_to_the_program(host: Host) -> None:
     viewer = host.start()
     viewer.ask("ping")
