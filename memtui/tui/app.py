@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,6 +27,7 @@ from memtui.tui.screens.dashboard import DashboardScreen
 from memtui.tui.settings import Settings
 from memtui.tui.themes import VARIABLE_DEFAULTS
 
+TRACEBACK_FRAMES = 10
 Exporter = Callable[[State], Path]
 
 
@@ -105,6 +107,8 @@ class MemtuiApp(App[None]):
             if one.id != "palette":
                 target = screen if one.scope == "dashboard" else self
                 yield SystemCommand(one.label, one.tooltip, getattr(target, f"action_{one.method}"))
+        many = partial(self._ask_of_session, StartTracing(TRACEBACK_FRAMES))
+        yield SystemCommand(f"Trace with {TRACEBACK_FRAMES} frames", "Shows callers too; costs more", many)
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
 
     def action_attach(self) -> None:

@@ -18,6 +18,15 @@ PANELS = ("allocations", "memory", "growth", "gc", "log")
 """The panels in the order in which SINGLE shows them."""
 
 
+LOW_HEIGHT = 36
+TALL_HEIGHT = 50
+
+
+def height_class(height: int) -> str:
+    """How the rows of FULL are shared out: ``low``, ``tall`` or neither."""
+    return "low" if height < LOW_HEIGHT else "tall" if height >= TALL_HEIGHT else "medium"
+
+
 def layout_for(width: int, height: int) -> Layout:
     """The richest layout that is readable in this many cells."""
     if width >= 100 and height >= 30:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import locale
 import os
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from textual.keys import KEY_DISPLAY_ALIASES, Keys
+from textual.keys import KEY_NAME_REPLACEMENTS, Keys
 from textual.theme import Theme
 
 from memtui import paths
@@ -20,7 +21,6 @@ from memtui.tui.toml import TomlProblem, read_toml
 INTERVAL_SECONDS = 1.0
 INTERVAL_RANGE = (0.1, 60.0)
 _SIXTEEN_COLOUR_TERMS = frozenset(("linux", "vt100", "vt220", "ansi", "xterm", "screen"))
-_PUNCTUATION_KEYS = {"?": "question_mark", "/": "slash", "+": "plus", "-": "minus", ".": "full_stop", ",": "comma"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _parse_keys(name: str, value: object, problems: list[str]) -> str:
         problems.append(_about(f'keys.{name} must be a key such as "x" or "f5,ctrl+x", not {value!r}'))
         return ""
     parts = ["comma"] if value.strip() == "," else [one.strip() for one in value.split(",")]
-    keys = [_PUNCTUATION_KEYS.get(one, one) for one in parts if one]
+    keys = [_named(one) for one in parts if one]
     for key in keys:
         if key in RESERVED_KEYS:
             problems.append(_about(f"keys.{name}: {key} is reserved for moving, choosing or leaving"))
@@ -113,10 +113,23 @@ def _parse_keys(name: str, value: object, problems: list[str]) -> str:
     return ",".join(keys)
 
 
+def _named(key: str) -> str:
+    """The name Textual has for a key: ``question_mark`` for ``?``."""
+    if len(key) != 1 or key.isalnum():
+        return key
+    name = unicodedata.name(key, key).lower().replace("-", "_").replace(" ", "_")
+    return KEY_NAME_REPLACEMENTS.get(name, name)
+
+
 def _is_key(key: str) -> bool:
     last = key.rsplit("+", 1)[-1]
-    named = {one.value for one in Keys} | set(KEY_DISPLAY_ALIASES) | set(_PUNCTUATION_KEYS.values())
-    return len(last) == 1 or last in named or key in named or (last.isidentifier() and "_" in last)
+    if len(last) == 1 or last in {one.value for one in Keys} or last in KEY_NAME_REPLACEMENTS.values():
+        return True
+    try:
+        unicodedata.lookup(last.replace("_", " "))
+    except KeyError:
+        return False
+    return True
 
 
 def _without_clashes(chosen: dict[str, str], problems: list[str]) -> dict[str, str]:

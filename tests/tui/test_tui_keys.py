@@ -366,6 +366,27 @@ async def test_a_crash_shows_its_traceback_by_itself(make_app: Make, states: tup
         assert session.requests == []
 
 
+async def test_the_end_of_the_process_is_seen_also_while_paused(make_app: Make, states: tuple[State, ...]) -> None:
+    session = ScriptedSession([states[-1]])
+    app = make_app(session=session)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("p")
+        await until(pilot, lambda: "PAUSED" in text_of(app))
+        session.play(replace(states[-1], ending=Ending(199.0, "killed by signal 9 (SIGKILL)", signal=9)))
+        await until(pilot, lambda: "ended: killed by signal 9" in text_of(app, "#status"))
+        await pilot.press("e")
+        await until(pilot, lambda: "Report written" in text_of(app, "#log"))
+
+
+async def test_tracing_with_frames_is_in_the_palette(make_app: Make, states: tuple[State, ...]) -> None:
+    session = ScriptedSession([states[-1]])
+    app = make_app(session=session)
+    async with app.run_test(size=(120, 40)):
+        commands = {command.title: command.callback for command in app.get_system_commands(app.screen)}
+        commands["Trace with 10 frames"]()
+        assert session.requests == [StartTracing(10)]
+
+
 async def test_a_line_for_the_workload(make_app: Make, states: tuple[State, ...]) -> None:
     session = ScriptedSession([with_output(states[-1], TRACEBACK)])
     app = make_app(session=session, workload_stdin=True)

@@ -35,12 +35,12 @@ def test_no_configuration_is_no_problem(config: Path) -> None:
 def test_configuration_is_read(config: Path) -> None:
     write(
         config,
-        'theme = "memtui-light"\n[keys]\nsnapshot = "f2, ctrl+s"\nfilter = "+"\n[dashboard]\ninterval_seconds = 2\n',
+        'theme = "memtui-light"\n[keys]\nsnapshot = "f2, ctrl+s"\nfilter = "+"\nsort = "!"\nview = "comma"\n[dashboard]\ninterval_seconds = 2\n',
     )
     settings = load_settings()
     assert settings.problems == ()
     assert settings.theme == "memtui-light"
-    assert settings.keys == {"snapshot": "f2,ctrl+s", "filter": "plus"}
+    assert settings.keys == {"snapshot": "f2,ctrl+s", "filter": "plus", "sort": "exclamation_mark", "view": "comma"}
     assert settings.interval_seconds == 2.0
 
 
@@ -58,6 +58,8 @@ def test_configuration_is_read(config: Path) -> None:
         ('[keys]\nsnapshot = "enter"', "enter is reserved"),
         ('[keys]\nquit = "ctrl+c"', "ctrl+c is reserved"),
         ('[keys]\nsnapshot = "wobble"', "'wobble' is not the name of a key"),
+        ('[keys]\nsort = "?"', "help and sort are both on ?"),
+        ('[keys]\nsort = "some_key"', "'some_key' is not the name of a key"),
         ("[keys]\nsnapshot = 3", "keys.snapshot must be a key"),
         ("keys = 3", "keys is not a table"),
         ("[dashboard]\ninterval_seconds = 0", "must be between 0.1 and 60"),

@@ -15,7 +15,7 @@ from memtui.model.state import State
 from memtui.model.target import Ending, Target
 from memtui.session.scripted import ScriptedSession
 from memtui.tui.app import MemtuiApp
-from memtui.tui.layout import PANELS, Layout, layout_for
+from memtui.tui.layout import PANELS, Layout, height_class, layout_for
 from memtui.tui.screens.dashboard import DashboardScreen
 
 Make = Callable[..., MemtuiApp]
@@ -50,6 +50,10 @@ SIZES = [
 )
 def test_layout(size: tuple[int, int], layout: Layout) -> None:
     assert layout_for(*size) is layout
+
+
+def test_low_and_tall_terminals_share_rows_otherwise() -> None:
+    assert [height_class(height) for height in (30, 40, 60)] == ["low", "medium", "tall"]
 
 
 async def test_quit_is_never_hidden_while_the_size_changes(make_app: Make, states: tuple[State, ...]) -> None:

@@ -15,7 +15,7 @@ from memtui.model.allocation import Frame
 from memtui.model.command import GroupAllocations, SendInput
 from memtui.model.state import Event, State
 from memtui.tui.actions import bindings, key_of, shown_actions
-from memtui.tui.layout import PANELS, Layout, layout_for
+from memtui.tui.layout import PANELS, Layout, height_class, layout_for
 from memtui.tui.presenters import allocations, collector, growth, keys, log, memory, process, requests, small
 from memtui.tui.presenters.line import Line
 from memtui.tui.screens.base import StateScreen
@@ -94,10 +94,9 @@ class DashboardScreen(StateScreen[None]):
 
     def show_state(self, state: State) -> None:
         """Give every panel that shows its lines."""
-        if state.ending and state.output is not None and not self._ending_shown:
+        if state.ending and not self._ending_shown:
             self._ending_shown = True
-            self._output_mode = self._output_mode or "half"
-            self._lay_out()
+            self._show_ending(state)
         shown = self._held or state
         if not self.size.width:
             return
@@ -108,6 +107,15 @@ class DashboardScreen(StateScreen[None]):
         self._show_panels(shown)
         self._show_allocations(shown)
         self.query_one(OutputView).show_output(shown.output)
+
+    def _show_ending(self, state: State) -> None:
+        """Let go of a held picture, and open the output: a traceback may be at its end."""
+        self._held = None
+        if state.ending is not None:
+            self.app.notify(f"The process has ended: {state.ending.text}", severity="warning")
+        if state.output is not None:
+            self._output_mode = self._output_mode or "half"
+            self._lay_out()
 
     def _show_tiny(self, state: State) -> None:
         quit_action = next(one for one in shown_actions(["app"]) if one.id == "quit")
@@ -229,7 +237,7 @@ class DashboardScreen(StateScreen[None]):
         return self.query_one(f"#{name}", Lines)
 
     def _lay_out(self) -> None:
-        classes = {f"-{self.fit_to.value}", f"-panel-{PANELS[self._panel]}"}
+        classes = {f"-{self.fit_to.value}", f"-panel-{PANELS[self._panel]}", f"-{height_class(self.size.height)}"}
         if self._output_mode:
             classes.add(f"-output-{self._output_mode}")
         self.set_classes(classes)
