@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
-from memtui.errors import MemtuiError
+from memtui.errors import EXIT_INTERRUPTED, MemtuiError
 from memtui.model.command import ClimbToAgent, CollectGarbage, Command, StartTracing, StopTracing, TakeSnapshot
 from memtui.model.state import EVENT_BOUND, Event, EventKind, State
 from memtui.session.interface import Session
@@ -40,7 +40,7 @@ class MemtuiApp(App[None]):
     DEFAULT_MODE = "dashboard"
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("app"),
-        Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
+        Binding("ctrl+c", "interrupt", "Quit", show=False, priority=True),
     ]
 
     def __init__(self, session: Session, *, exporter: Exporter, settings: Settings) -> None:
@@ -110,6 +110,10 @@ class MemtuiApp(App[None]):
         many = partial(self._ask_of_session, StartTracing(TRACEBACK_FRAMES))
         yield SystemCommand(f"Trace with {TRACEBACK_FRAMES} frames", "Shows callers too; costs more", many)
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
+
+    def action_interrupt(self) -> None:
+        """Quit as Ctrl-C does: the return code tells the caller."""
+        self.exit(return_code=EXIT_INTERRUPTED)
 
     def action_attach(self) -> None:
         """Put the agent in."""

@@ -11,7 +11,7 @@ from screen_text import text_of, until
 from shop_session import MIB, with_output
 from textual.widgets import Input
 
-from memtui.errors import WriteError
+from memtui.errors import EXIT_INTERRUPTED, EXIT_OK, WriteError
 from memtui.model.allocation import GroupBy, Tracing
 from memtui.model.command import (
     ClimbToAgent,
@@ -295,12 +295,13 @@ async def test_themes_can_be_changed_while_running(make_app: Make, states: tuple
             assert "RSS" in text_of(app)
 
 
-@pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
-async def test_quit(make_app: Make, states: tuple[State, ...], key: str) -> None:
+@pytest.mark.parametrize(("key", "code"), [("q", EXIT_OK), ("ctrl+c", EXIT_INTERRUPTED), ("ctrl+q", EXIT_OK)])
+async def test_quit(make_app: Make, states: tuple[State, ...], key: str, code: int) -> None:
     app = make_app(states[-1])
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press(key)
         await until(pilot, lambda: not app.is_running)
+    assert app.return_code == code
 
 
 @pytest.mark.parametrize("opened", [["d"], ["question_mark"], ["enter"], ["slash"], ["g"]])

@@ -33,10 +33,8 @@ def test_no_configuration_is_no_problem(config: Path) -> None:
 
 
 def test_configuration_is_read(config: Path) -> None:
-    write(
-        config,
-        'theme = "memtui-light"\n[keys]\nsnapshot = "f2, ctrl+s"\nfilter = "+"\nsort = "!"\nview = "comma"\n[dashboard]\ninterval_seconds = 2\n',
-    )
+    keys = 'snapshot = "f2, ctrl+s"\nfilter = "+"\nsort = "!"\nview = "comma"\n'
+    write(config, f'theme = "memtui-light"\n[keys]\n{keys}[dashboard]\ninterval_seconds = 2\n')
     settings = load_settings()
     assert settings.problems == ()
     assert settings.theme == "memtui-light"
