@@ -44,8 +44,10 @@ def attach_agent(pid: int) -> Attached:
     changed, or what was queued will do nothing), TargetDiedError, ChannelError.
     """
     interpreter = check_attachable(pid)
-    _wait_until_ready(GcReader(interpreter), pid)
-    plan = build_plan(interpreter, ProcessReader(pid).identity().start_code)
+    with GcReader(interpreter) as reader:
+        _wait_until_ready(reader, pid)
+    with ProcessReader(pid) as process:
+        plan = build_plan(interpreter, process.identity().start_code)
     token = secrets.token_hex(6)
     attempts = _Attempts(pid, plan, token)
     number = attempts.until_announced()

@@ -33,9 +33,7 @@ def build_plan(interpreter: Interpreter, start_code: int) -> dict[str, Any]:
         symbols |= {name: value + bias for name, value in found.values.items() if name not in symbols}
     missing = [name for name in (*_PYTHON_FUNCTIONS, *_C_FUNCTIONS) if name not in symbols]
     if missing:
-        raise RefusedError(
-            f"No code can be put into process {pid}.", why=f"It does not export {', '.join(missing)}."
-        )
+        raise RefusedError(f"No code can be put into process {pid}.", why=f"It does not export {', '.join(missing)}.")
     gadgets = _find_gadgets(pid, [one for one in maps if one.path in {*libraries, interpreter.library}])
     return {"pid": pid, "start_code": start_code, "symbols": symbols, "gadgets": gadgets}
 
@@ -49,7 +47,7 @@ def bootstrap_source(token: str, expires_at: float, in_main_thread: bool) -> str
     start = f"boot({token!r}, {expires_at!r})\n"
     if in_main_thread:
         start = f"import _thread\n_thread.start_new_thread(boot, ({token!r}, {expires_at!r}))\n"
-    return f'__import__("builtins").exec({ascii(code + start)}, {{"__name__": "_memtui_bootstrap"}})'
+    return f'__import__("builtins").exec({code + start!a}, {{"__name__": "_memtui_bootstrap"}})'
 
 
 def agent_sources() -> list[tuple[str, str]]:

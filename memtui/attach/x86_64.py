@@ -86,8 +86,8 @@ class HealFrame:
     """A signal frame that brings a borrowed thread back by itself.
 
     ``blocks`` are to be written into the target; with the stack pointer at ``stack_pointer`` a plain ``ret`` runs
-    into ``rt_sigreturn``, which restores every register, the FPU and the signal mask as they were. ``context`` is what the
-    stack pointer is when that call is made. ``below`` is the address under which there is room.
+    into ``rt_sigreturn``, which restores every register, the FPU and the signal mask as they were. ``context`` is
+    what the stack pointer is when that call is made. ``below`` is the address under which there is room.
     """
 
     def __init__(self, raw: bytes, xsave: bytes, mask: int, restore_rt: int, below: int) -> None:

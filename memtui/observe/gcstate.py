@@ -94,7 +94,8 @@ class GcReader:
             numbers += [one.count, one.threshold, one.collections, one.collected, one.uncollectable]
         if enabled not in (0, 1) or not all(0 <= number < _MAX_COUNT for number in numbers):
             raise self._nonsense()
-        return GcState(bool(enabled), generations, total + pending)
+        # Both stay 0 until the oldest generations have been collected: that is "not known yet", not "none".
+        return GcState(bool(enabled), generations, (total + pending) or None)
 
     def _generation(self, data: bytes, number: int) -> Generation:
         offsets = self._offsets

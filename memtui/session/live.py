@@ -150,8 +150,7 @@ class LiveSession:
 
     def _look(self) -> None:
         try:
-            for message in self._watcher.look(self._clock()):
-                self._fold(message)
+            self._fold_seen(self._watcher.look(self._clock()))
             if self._conversation is not None:
                 self._with_agent(lambda agent: agent.tick(self._watcher.cpu_seconds()))
             elif self._climb_when_ready and self._state.rung is Rung.OBSERVE:
@@ -205,8 +204,7 @@ class LiveSession:
 
     def _rss_now(self) -> int | None:
         try:
-            for message in self._watcher.look(self._clock()):
-                self._fold(message)
+            self._fold_seen(self._watcher.look(self._clock()))
         except MemtuiError:
             return None
         last = self._state.series.last
@@ -236,9 +234,7 @@ class LiveSession:
         joined = f"; {others} other viewer{'s' if others > 1 else ''} there already" if others > 0 else ""
         self._fold(m.Noted(EventKind.INFO, f"Agent in: one thread was stopped for {stopped}{joined}"))
         try:
-            self._conversation = Conversation(
-                attached, self._options.interval_seconds, self._emit, self._clock
-            )
+            self._conversation = Conversation(attached, self._options.interval_seconds, self._emit, self._clock)
         except ChannelError as error:
             self._agent_lost(error)
             return
@@ -267,13 +263,16 @@ class LiveSession:
             self._agent_lost(error)
 
     def _agent_lost(self, error: ChannelError) -> None:
+        self._hang_up()
+        self._fold(m.Climbed(self._watcher.rung, self._watcher.note))
+        self._fold(m.Noted(EventKind.WARNING, f"{error} Observing from outside; the agent can be put in again."))
+
+    def _hang_up(self) -> None:
         conversation, self._conversation = self._conversation, None
         if conversation is not None:
             self._selector.unregister(conversation.link)
             conversation.link.close()
         self._fold(m.Busy(()))
-        self._fold(m.Climbed(self._watcher.rung))
-        self._fold(m.Noted(EventKind.WARNING, f"{error} Observing from outside; the agent can be put in again."))
 
     def _emit(self, message: m.Message) -> None:
         if isinstance(message, m.AllocationsSeen):
@@ -297,7 +296,7 @@ class LiveSession:
     def _target_gone(self) -> None:
         if self._workload is not None:
             if self._watcher.pid != self._workload.pid:
-                self._fold_all(self._watcher.fall_back())
+                self._fold_seen(self._watcher.fall_back())
             return  # the workload's own exit is the end
         pid = self._watcher.pid
         text = f"Process {pid} ended (only its parent can see its exit code)"
@@ -313,15 +312,17 @@ class LiveSession:
 
     def _end(self, ending: Ending) -> None:
         if self._state.ending is None:
-            conversation, self._conversation = self._conversation, None
-            if conversation is not None:
-                self._selector.unregister(conversation.link)
-                conversation.link.close()
+            self._hang_up()
             self._fold(m.Ended(ending))
 
-    def _fold_all(self, messages: tuple[m.Message, ...]) -> None:
+    def _fold_seen(self, messages: tuple[m.Message, ...]) -> None:
+        """Fold what the watcher saw; another program or process is one without the agent."""
         for message in messages:
-            self._fold(message)
+            if isinstance(message, m.TargetChanged):
+                self._hang_up()
+                self._sources = SourceReader(message.target.pid)
+            if not (isinstance(message, m.Climbed) and self._conversation is not None):
+                self._fold(message)
 
     def _fold(self, message: m.Message) -> None:
         self._state = reduce(self._state, message, self._clock())

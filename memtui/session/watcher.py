@@ -8,12 +8,12 @@ from dataclasses import replace
 from memtui.errors import MemtuiError, RefusedError, TargetDiedError
 from memtui.model.gc import GcState
 from memtui.model.sample import Sample
+from memtui.model.state import EventKind
 from memtui.model.target import Rung, Target
-from memtui.observe.eligibility import check_observable, check_process
+from memtui.observe.eligibility import check_attachable, check_observable, check_process
 from memtui.observe.gcstate import GcReader
 from memtui.observe.process import ProcessReader, children, find_python
 from memtui.session.messages import Climbed, Looked, Message, Noted, TargetChanged
-from memtui.model.state import EventKind
 
 _RETRY_SECONDS = 1.0
 
@@ -21,11 +21,15 @@ _RETRY_SECONDS = 1.0
 class Watcher:
     """Follows one process: through exec, and (for a launched command) to the Python below it.
 
-    Raises RefusedError at once when ``pid`` is no process that may be watched.
+    Raises RefusedError at once when ``pid`` is no process that may be watched; a process that memtui did not start
+    must also be a Python whose memory may be read.
     """
 
     def __init__(self, pid: int, *, launched: bool) -> None:
-        check_process(pid)
+        if launched:
+            check_process(pid)
+        else:
+            check_observable(pid)
         self._root_pid, self._launched = pid, launched
         self._reader = ProcessReader(pid)
         self._gc: GcReader | None = None
@@ -64,17 +68,19 @@ class Watcher:
         return self._reader.cpu_seconds()
 
     def climb(self) -> None:
-        """Try to read the interpreter's memory; why not is kept in ``note``."""
+        """Read the interpreter's memory if possible, and see whether the agent could go in; ``note`` says why not."""
+        self._retry_at = time.monotonic() + _RETRY_SECONDS
         try:
-            interpreter = check_observable(self.pid)
-            self._python = interpreter.version_text
-            self._gc = GcReader(interpreter)
+            if self._gc is None:
+                interpreter = check_observable(self.pid)
+                self._python = interpreter.version_text
+                self._gc = GcReader(interpreter)
+            check_attachable(self.pid)
             self._note = ""
         except TargetDiedError:
             raise
         except MemtuiError as error:
-            self._gc, self._note = None, str(error)
-        self._retry_at = time.monotonic() + _RETRY_SECONDS
+            self._note = str(error)
 
     def look(self, at_seconds: float) -> tuple[Message, ...]:
         """One look. Raises TargetDiedError when the watched process is gone and nothing of it is left to watch."""
@@ -119,17 +125,19 @@ class Watcher:
             self._reopen(self.pid)
             text = f"The process replaced its program (exec): {' '.join(self.target().command)}"
             return (Noted(EventKind.WARNING, text), *self._changed())
-        if self._gc is not None or time.monotonic() < self._retry_at:
+        if (self._gc is not None and not self._note) or time.monotonic() < self._retry_at:
             return ()
-        python = find_python(self._root_pid) if self._launched else None
+        python = find_python(self._root_pid) if self._launched and self._gc is None else None
         if python is not None and python != self.pid:
             self._reopen(python)
             self._identity = self._reader.identity()
             text = f"Watching process {python}, the Python that process {self._root_pid} started"
             return (Noted(EventKind.INFO, text), *self._changed())
-        before = self._note
+        before = self._python, self._note
         self.climb()
-        return self._changed() if self._gc is not None or self._note != before else ()
+        if self._python != before[0]:
+            return self._changed()
+        return (Climbed(self.rung, self._note),) if self._note != before[1] else ()
 
     def fall_back(self) -> tuple[Message, ...]:
         """The watched child of a launched command ended: watch the command itself again."""
