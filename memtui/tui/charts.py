@@ -11,6 +11,7 @@ from memtui.model.units import format_bytes, format_seconds
 
 MARKER_LETTERS = {EventKind.GC: "g", EventKind.SNAPSHOT: "s", EventKind.TRACE_ON: "t", EventKind.TRACE_OFF: "T"}
 LEGEND = "g gc  s snapshot  t trace on  T trace off"
+JUST_AFTER_SECONDS = 5.0
 MIN_WIDTH, MIN_HEIGHT = 24, 5
 _LABEL_WIDTH = 9
 _TIME_STEPS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 21600.0, 86400.0)
@@ -27,9 +28,12 @@ class Chart:
     to_seconds: float
 
     def column(self, at_seconds: float) -> int | None:
-        """The column of the whole line that stands for a session time; None outside the chart."""
+        """The column of the whole line that stands for a session time; None outside the chart.
+
+        What happened just after the last look belongs to the last column.
+        """
         span = self.to_seconds - self.from_seconds
-        if span <= 0 or not self.from_seconds <= at_seconds <= self.to_seconds:
+        if span <= 0 or not self.from_seconds <= at_seconds <= self.to_seconds + JUST_AFTER_SECONDS:
             return None
         return self.left + min(self.columns - 1, int((at_seconds - self.from_seconds) / span * self.columns))
 

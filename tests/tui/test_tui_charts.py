@@ -63,6 +63,7 @@ def test_marks_stand_under_their_time(states: tuple[State, ...]) -> None:
     assert row[chart.left + chart.columns // 2] == "g"
     assert row[-1] == "T"
     assert "s" not in row
+    assert charts.markers(chart, [Event(chart.to_seconds + 0.4, EventKind.SNAPSHOT, "")], 60)[-1] == "s"
 
 
 def test_a_peak_survives_thinning() -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from screen_text import text_of, until
 from shop_session import MIB, with_output
+from textual.events import MouseScrollDown
 from textual.widgets import Input
 
 from memtui.errors import EXIT_INTERRUPTED, EXIT_OK, WriteError
@@ -362,7 +363,7 @@ async def test_a_crash_shows_its_traceback_by_itself(make_app: Make, states: tup
         assert "starting" not in text_of(app)
         session.play(with_output(states[-1], TRACEBACK, ending=Ending(199.0, "exit code 1", exit_code=1)))
         await until(pilot, lambda: "ValueError: no such shop" in text_of(app, "#output"))
-        assert "ended: exit code 1" in text_of(app, "#status")
+        assert "ENDED  exit code 1" in text_of(app, "#status")
         await pilot.press("s")
         assert session.requests == []
 
@@ -374,7 +375,7 @@ async def test_the_end_of_the_process_is_seen_also_while_paused(make_app: Make, 
         await pilot.press("p")
         await until(pilot, lambda: "PAUSED" in text_of(app))
         session.play(replace(states[-1], ending=Ending(199.0, "killed by signal 9 (SIGKILL)", signal=9)))
-        await until(pilot, lambda: "ended: killed by signal 9" in text_of(app, "#status"))
+        await until(pilot, lambda: "ENDED  killed by signal 9" in text_of(app, "#status"))
         await pilot.press("e")
         await until(pilot, lambda: "Report written" in text_of(app, "#log"))
 
@@ -412,3 +413,29 @@ async def test_tracing_that_is_off_says_what_it_costs(make_app: Make, states: tu
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "starts tracemalloc" in text_of(app, "#allocations"))
         assert "Cost" in text_of(app, "#allocations")
+
+
+async def test_the_footer_and_the_rows_can_be_clicked(make_app: Make, states: tuple[State, ...]) -> None:
+    session = ScriptedSession([states[-1]])
+    app = make_app(session=session)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "cache.py" in text_of(app))
+        footer = text_of(app, "#keys")
+        await pilot.click("#keys", offset=(footer.index("Snapshot") + 2, 0))
+        await until(pilot, lambda: session.requests == [TakeSnapshot()])
+        await pilot.click("#keys", offset=(footer.index("Sort") + 1, 0))
+        await until(pilot, lambda: "sort change" in text_of(app))
+        await pilot.click("#allocations", offset=(20, 3))
+        assert app.screen.query_one("#allocations", LineTable).shown[0] == 1
+        await pilot.click("#allocations", offset=(20, 3))
+        await until(pilot, lambda: isinstance(app.screen, DetailScreen))
+
+
+async def test_the_wheel_moves_the_cursor(make_app: Make, states: tuple[State, ...]) -> None:
+    app = make_app(states[-1])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "cache.py" in text_of(app))
+        table = app.screen.query_one("#allocations", LineTable)
+        first = table.cursor_key
+        table.post_message(MouseScrollDown(table, 1, 1, 0, 0, 0, False, False, False))
+        await until(pilot, lambda: table.cursor_key != first)

@@ -6,6 +6,7 @@ import pytest
 from rich.cells import cell_len
 from shop_session import COMMAND, MIB, with_output
 
+from memtui.analysis.diff import Diff, DiffRow
 from memtui.model.allocation import Frame, GroupBy, Tracing
 from memtui.model.gc import GcPauses
 from memtui.model.sample import Cost, Sample, Series
@@ -100,7 +101,7 @@ def test_status_says_what_blocks_what_runs_and_how_it_ended(last: State) -> None
     assert "taking a snapshot…" in text(process.status(replace(last, busy=("taking a snapshot",)), 80))
     assert "PAUSED" in text(process.status(last, 80, paused=True))
     ended = replace(last, ending=Ending(9.0, "killed by signal 9 (SIGKILL)", signal=9))
-    assert "ended: killed by signal 9 (SIGKILL)" in text(process.status(ended, 80))
+    assert "ENDED  killed by signal 9 (SIGKILL)" in text(process.status(ended, 80))
 
 
 def test_cost_is_what_was_measured() -> None:
@@ -220,6 +221,24 @@ def test_events_carry_their_letters_and_words() -> None:
     ]
     shown = text(*log.event_lines(events, 60, 2))
     assert shown == " 01:01  g  freed 5\n 1:01:40  !  error: no"
+
+
+def test_a_long_event_goes_on_in_the_next_row() -> None:
+    events = [Event(1.0, EventKind.INFO, "short"), Event(5.0, EventKind.ERROR, "a rather long sentence about a file")]
+    shown = text(*log.event_lines(events, 40, 3))
+    assert shown == " 00:01     short\n 00:05  !  error: a rather long sentence\n           about a file"
+
+
+def test_no_change_while_the_table_is_older_than_the_baseline(last: State) -> None:
+    assert last.allocations is not None
+    newer = replace(last, baseline=replace(last.allocations, at_seconds=last.allocations.at_seconds + 1))
+    assert "–" in plain(allocations.rows(newer, allocations.TableView(), 120)[0].line)
+
+
+def test_a_diff_takes_source_lines_from_the_live_table(last: State) -> None:
+    diff = Diff("line", (DiffRow("/srv/shop/shop/orders.py:42", 1, 1, 1, 1, None),), "")
+    assert snapshots.with_sources(diff, last.allocations).rows[0].source == "ORDERS.append(Order(customer, basket))"
+    assert snapshots.with_sources(diff, None).rows[0].source is None
 
 
 def test_output_is_broken_and_cleaned() -> None:

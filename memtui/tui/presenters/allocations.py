@@ -84,11 +84,19 @@ def rows(state: State, view: TableView, width: int) -> tuple[TableRow, ...]:
     found = state.allocations
     if found is None:
         return ()
-    known = changes(found, state.baseline)
+    known = known_changes(state)
     wanted = view.filter.casefold()
     picked = [(row, known.get(row.frames, UNKNOWN)) for row in found.rows if _matches(row, wanted)]
     picked.sort(key=_order(view.sort))
     return tuple(TableRow(row.frames, _row(row, change, width)) for row, change in picked)
+
+
+def known_changes(state: State) -> dict[tuple[Frame, ...], Change]:
+    """Changes against the baseline; none while the table is older than the baseline."""
+    now, baseline = state.allocations, state.baseline
+    if now is None or baseline is None or now.at_seconds < baseline.at_seconds:
+        return {}
+    return changes(now, baseline)
 
 
 def empty(state: State, view: TableView, width: int) -> tuple[Line, ...]:

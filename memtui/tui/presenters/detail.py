@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from memtui.analysis.compare import UNKNOWN, Change, changes
+from memtui.analysis.compare import UNKNOWN, Change
 from memtui.model.allocation import Allocation, Frame
 from memtui.model.state import State
 from memtui.model.units import format_bytes, format_count
+from memtui.tui.presenters.allocations import known_changes
 from memtui.tui.presenters.line import Line, Span, line
 from memtui.tui.presenters.text import clean, wrap
 
@@ -18,7 +19,7 @@ def find(state: State, frames: tuple[Frame, ...]) -> Allocation | None:
 
 def detail_lines(state: State, row: Allocation, width: int) -> tuple[Line, ...]:
     """Figures, source and frames, the newest first."""
-    change = changes(state.allocations, state.baseline).get(row.frames, UNKNOWN)
+    change = known_changes(state).get(row.frames, UNKNOWN)
     lines = [_now(row), _change(change), ()]
     if row.source:
         lines += [line(Span("source", "dim")), line("  ", Span(clean(row.source).strip(), "strong")), ()]
@@ -45,7 +46,7 @@ def _now(row: Allocation) -> Line:
 
 def _change(change: Change) -> Line:
     if change.size_diff_bytes is None:
-        return line(Span("change against the baseline not known: it was too small to be listed then", "dim"))
+        return line(Span("change not known: there is no look before that lists it", "dim"))
     return line(
         format_bytes(change.size_diff_bytes, sign=True),
         Span(" and ", "dim"),

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.cells import chop_cells
 
 from memtui.model.state import Event, EventKind, Output
-from memtui.tui.presenters.line import Line, Span, fit, line
-from memtui.tui.presenters.text import clean
+from memtui.tui.presenters.line import Line, Span, fit, line, width_of
+from memtui.tui.presenters.text import clean, wrap
 
 _MARKS = {
     EventKind.GC: ("g", "strong"),
@@ -31,8 +31,9 @@ def clock(seconds: float) -> str:
 
 
 def event_lines(events: Sequence[Event], width: int, height: int) -> tuple[Line, ...]:
-    """The last events, the newest at the bottom."""
-    return tuple(fit(_event(one), width) for one in events[-height:]) if height > 0 else ()
+    """The last events, the newest at the bottom; a long one goes on in the next row."""
+    lines = [one for event in events[-height:] for one in _event(event, width)] if height > 0 else []
+    return tuple(fit(one, width) for one in lines[-height:])
 
 
 def output_lines(output: Output | None, width: int) -> tuple[Line, ...]:
@@ -44,7 +45,11 @@ def output_lines(output: Output | None, width: int) -> tuple[Line, ...]:
     return tuple(line(piece) for text in output.lines for piece in chop_cells(clean(text), max(1, width)) or [""])
 
 
-def _event(one: Event) -> Line:
+def _event(one: Event, width: int) -> list[Line]:
     mark, role = _MARKS.get(one.kind, (" ", ""))
-    word = Span(_WORDS.get(one.kind, ""), role)
-    return line(Span(f" {clock(one.at_seconds)} ", "dim"), Span(f" {mark}  ", role), word, clean(one.text))
+    head = line(Span(f" {clock(one.at_seconds)} ", "dim"), Span(f" {mark}  ", role))
+    first, *more = wrap(_WORDS.get(one.kind, "") + clean(one.text), max(10, width - width_of(head))) or [""]
+    rows = [(*head, Span(first, role if one.kind in _WORDS else ""))]
+    if more:
+        rows.append(line(" " * width_of(head), " ".join(more)))
+    return rows

@@ -41,8 +41,8 @@ def status(state: State, width: int, *, paused: bool = False) -> Line:
     if state.busy:
         marks += [Span(clean(", ".join(state.busy)) + "…", "warn"), "  "]
     if state.ending:
-        role = "dim" if state.ending.exit_code == 0 else "bad"
-        marks.append(Span(f"ended: {clean(state.ending.text)}", role))
+        role = "strong" if state.ending.exit_code == 0 else "bad"
+        marks += [Span(" ENDED ", "busy"), " ", Span(clean(state.ending.text), role)]
     else:
         marks.append(Span(RUNG_WORDS[state.rung], "good"))
         if state.note:

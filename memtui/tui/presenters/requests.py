@@ -21,10 +21,7 @@ def agent_notice(state: State) -> str:
     """One line that says what the agent does to a process that memtui did not start; empty when not needed."""
     if state.target.launched or not needs_agent(state):
         return ""
-    return (
-        "Putting the agent in: one thread inside the process, which is stopped for about 1 ms for it;"
-        " everything is removed when you quit."
-    )
+    return "The agent goes in: one thread inside the process, stopped for about 1 ms; all is removed when you quit."
 
 
 def collection_question(state: State) -> str:

@@ -15,7 +15,7 @@ def summary(state: State, width: int, height: int, quit_key: str) -> tuple[Line,
     sample = state.series.last
     rss = format_bytes(sample.rss_bytes) if sample else "–"
     head = line(Span("RSS ", "title"), Span(rss, "strong"), Span(f"  pid {state.target.pid}", "dim"))
-    trend = growth_rate(state) if not state.ending else line(Span(f"ended: {clean(state.ending.text)}", "bad"))
+    trend = growth_rate(state) if not state.ending else line(Span(f"ENDED {clean(state.ending.text)}", "bad"))
     leave = line(Span(quit_key, "key"), Span(" Quit", "dim"))
     size = line(Span(f"{width}x{height}, needs 40x10", "warn"))
     lines = [head, trend, suspect(state, width), size][: max(0, height - 1)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from memtui.analysis.diff import Diff, DiffBy, DiffRow
-from memtui.model.allocation import Snapshot
+from memtui.model.allocation import Allocations, Snapshot
 from memtui.model.units import format_bytes, format_count, format_seconds
 from memtui.tui.presenters.line import Line, Span, line
 from memtui.tui.presenters.log import clock
@@ -72,6 +74,13 @@ def diff_row(row: DiffRow, by: DiffBy, width: int) -> Line:
         "  " + pad(short_path(clean(row.label), label), label),
         Span(f"  {cut_end(clean(row.source or '').strip(), source)}" if source else "", "dim"),
     )
+
+
+def with_sources(diff: Diff, allocations: Allocations | None) -> Diff:
+    """The diff with the source lines that the live table knows, where its snapshots have none."""
+    rows = allocations.rows if allocations is not None and diff.by == "line" else ()
+    known = {f"{row.place.file}:{row.place.line}": row.source for row in rows}
+    return replace(diff, rows=tuple(replace(row, source=row.source or known.get(row.label)) for row in diff.rows))
 
 
 def diff_note(diff: Diff, width: int, height: int = 2) -> tuple[Line, ...]:

@@ -112,7 +112,7 @@ class DashboardScreen(StateScreen[None]):
         """Let go of a held picture, and open the output: a traceback may be at its end."""
         self._held = None
         if state.ending is not None:
-            self.app.notify(f"The process has ended: {state.ending.text}", severity="warning")
+            self.app.notify(state.ending.text, title="The process has ended", severity="warning")
         if state.output is not None:
             self._output_mode = self._output_mode or "half"
             self._lay_out()

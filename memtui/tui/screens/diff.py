@@ -125,5 +125,6 @@ class DiffScreen(StateScreen[None]):
     def _difference(self, first: Snapshot, second: Snapshot) -> Diff:
         wanted = (first.number, second.number, self.by)
         if self._diff is None or self._diff[0] != wanted:
-            self._diff = (wanted, diff_snapshots(first, second, self.by))
+            diff = diff_snapshots(first, second, self.by)
+            self._diff = (wanted, snapshots.with_sources(diff, self.state.allocations))
         return self._diff[1]
