@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from memtui.model.allocation import Allocation, Allocations, Frame, GroupBy, Snapshot, Tracing, TypeCount
 from memtui.model.gc import GcPauses, GcState, Generation
-from memtui.model.sample import Cost, Sample, Series
+from memtui.model.sample import Cost, Sample
 from memtui.model.state import Event, EventKind, Output, State
 from memtui.model.target import Rung, Target
 
@@ -71,11 +71,6 @@ def shop_second(state: State, second: int) -> State:
         text = "full collection: 8,120 objects freed, 3.1 MiB given back, 61 ms"
         state = _event(state, second, EventKind.GC, text)
     return state
-
-
-def empty_series() -> Series:
-    """No look at all."""
-    return Series()
 
 
 def with_output(state: State, lines: tuple[str, ...], **changes: object) -> State:

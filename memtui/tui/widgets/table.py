@@ -79,13 +79,6 @@ class LineTable(Lines, can_focus=True):
             self._cursor = max(0, min(found, len(rows) - 1))
         self._draw()
 
-    def move_to(self, key: Hashable) -> None:
-        """Put the cursor on the row with this key, if there is one."""
-        for index, row in enumerate(self._rows):
-            if row.key == key:
-                self._cursor = index
-        self._draw()
-
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
         super().on_resize()
