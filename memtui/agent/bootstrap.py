@@ -9,17 +9,22 @@ import os
 import sys
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
+
 _PACKAGE = "_memtui_agent"
 _FETCH_SECONDS = 10.0
 
 
-def boot(token, expires_at):
+def boot(token: str, expires_at: float) -> None:
     """Open a channel for one viewer; join the running agent, or become it. Never raises."""
     try:
-        import _signal
+        import _signal  # type: ignore[import-not-found]
 
         _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
-        package = sys.modules.setdefault(_PACKAGE, _new_package())
+        modules: "Any" = sys.modules
+        package = modules.setdefault(_PACKAGE, _new_package())
         if time.time() > expires_at or token in package.tokens:
             return
         package.tokens.append(token)
@@ -35,20 +40,20 @@ def boot(token, expires_at):
         return
 
 
-def _new_package():
-    package = type(sys)(_PACKAGE)
+def _new_package() -> "Any":
+    package: "Any" = type(sys)(_PACKAGE)
     package.__path__ = []
     package.tokens = []
     return package
 
 
-def _remove(package):
+def _remove(package: "Any") -> None:
     if sys.modules.get(_PACKAGE) is package:
         for name in [one for one in sys.modules if one.split(".")[0] == _PACKAGE]:
             del sys.modules[name]
 
 
-def _open_channel(token):
+def _open_channel(token: str) -> "Optional[Any]":
     import _socket
 
     mine, other = _socket.socketpair()
@@ -63,17 +68,18 @@ def _open_channel(token):
     if fetched:
         return mine
     mine.close()
+    return None
 
 
-def _memory_file(name):
+def _memory_file(name: str) -> int:
     if hasattr(os, "memfd_create"):
         return os.memfd_create(name)
     import ctypes
 
-    return ctypes.CDLL(None).syscall(319, name.encode(), 1)
+    return int(ctypes.CDLL(None).syscall(319, name.encode(), 1))
 
 
-def _serve(package, channel):
+def _serve(package: "Any", channel: "Any") -> None:
     if _join(package, channel):
         return
     _send(channel, b'{"t":"boot"}')
@@ -93,16 +99,17 @@ def _serve(package, channel):
         del package.agent
 
 
-def _join(package, channel):
+def _join(package: "Any", channel: "Any") -> bool:
     """Hand the channel to the agent that is here already; waits for one that is just leaving."""
     end = time.time() + 5.0
     while "agent" in package.__dict__ and time.time() < end:
         if package.agent.adopt(channel):
             return True
         time.sleep(0.01)
+    return False
 
 
-def _load(package, name, source):
+def _load(package: "Any", name: str, source: bytes) -> None:
     module = type(sys)(_PACKAGE + "." + name)
     module.__package__ = _PACKAGE
     sys.modules[module.__name__] = module
@@ -110,15 +117,15 @@ def _load(package, name, source):
     setattr(package, name, module)
 
 
-def _send(channel, body):
+def _send(channel: "Any", body: bytes) -> None:
     channel.sendall(len(body).to_bytes(4, "big") + body)
 
 
-def _receive(channel):
+def _receive(channel: "Any") -> bytes:
     return _exactly(channel, int.from_bytes(_exactly(channel, 4), "big"))
 
 
-def _exactly(channel, size):
+def _exactly(channel: "Any", size: int) -> bytes:
     data = b""
     while len(data) < size:
         piece = channel.recv(size - len(data))

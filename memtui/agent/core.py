@@ -225,6 +225,7 @@ class Agent:
             "python": "%d.%d.%d" % sys.version_info[:3],
             "implementation": sys.implementation.name,
             "viewers": len(self._viewers),
+            "thread": original("_thread", "get_native_id")(),
             "tracing": requests.tracing.state(),
         }
 

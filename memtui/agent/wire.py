@@ -6,7 +6,7 @@ module, of which this is the agent's own copy).
 
 from __future__ import annotations
 
-import json
+import _json
 import sys
 from _socket import SHUT_RDWR, socket
 from posix import close, read, set_blocking, write
@@ -63,8 +63,37 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-_to_text = json.JSONEncoder(separators=(",", ":")).encode
-_from_text = json.JSONDecoder(parse_int=_integer).decode
+class _Decoding:
+    """What the C scanner asks of its decoder."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float = float
+    parse_int = staticmethod(_integer)
+    parse_constant = float
+
+
+# The C half of the json package alone: importing the whole package reads some ten files, which in a process that is
+# busy means waiting for the GIL as often, and its Python frames would show up among the traced lines.
+_decoding: Any = _Decoding
+_scan: Any = _json.make_scanner(_decoding)
+_chunks: Any = _json.make_encoder(None, str, _json.encode_basestring_ascii, None, ":", ",", False, False, True)
+
+
+def _to_text(value: Any) -> str:
+    if type(value) is str:
+        return str(_json.encode_basestring_ascii(value))
+    return "".join(_chunks(value, 0))
+
+
+def _from_text(text: str) -> Any:
+    try:
+        value, end = _scan(text, len(text) - len(text.lstrip()))
+    except StopIteration:
+        raise ValueError("no value") from None
+    if text[end:].strip():
+        raise ValueError("more than one value")
+    return value
 
 
 def encode(frame: dict[str, Any]) -> bytes:

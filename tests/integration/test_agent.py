@@ -216,6 +216,7 @@ def test_two_viewers(host: Host) -> None:
     assert (reply["stopped"], reply["left_on"]) == (False, True)
     assert "viewer" in reply["why"]
     first.close()
+    host.tell("grow", count=10, size=1000)
     assert second.ask("allocations", by="line", limit=5)["groups"]
     assert host.tell("residue")["agents"] == 1
     second.close()
