@@ -74,6 +74,16 @@ def test_identity_says_who(last: State) -> None:
     assert "up 2 h 14 m" in shown
 
 
+def test_a_long_command_loses_whole_words_of_its_middle(last: State) -> None:
+    assert "python -m uvicorn … 8000 " in text(process.identity(last, 80))
+    one_word = replace(
+        last, target=replace(last.target, command=("/usr/bin/python3", "/srv/" + "x" * 90 + "/main.py"))
+    )
+    shown = text(process.identity(one_word, 80))
+    assert "python3 /srv/x" in shown
+    assert "main.py" in shown
+
+
 def test_identity_of_a_process_of_which_nothing_is_known(bare: State) -> None:
     shown = text(process.identity(bare, 120))
     assert "(command not readable)" in shown

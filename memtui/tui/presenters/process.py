@@ -11,7 +11,7 @@ from memtui.model.state import State
 from memtui.model.target import Rung
 from memtui.model.units import format_bytes, format_seconds
 from memtui.tui.presenters.line import Line, Span, fit, line, spread, width_of
-from memtui.tui.presenters.text import clean, cut_end, cut_middle
+from memtui.tui.presenters.text import ELLIPSIS, clean, cut_end, cut_middle
 
 RUNG_WORDS = {
     Rung.PROCESS: "process: /proc only",
@@ -19,6 +19,9 @@ RUNG_WORDS = {
     Rung.AGENT: "agent inside",
     Rung.TRACER: "agent and native tracer inside",
 }
+
+_LEADING_WORDS = 3
+"""``python -m uvicorn``: with fewer words the start of a command does not say what it is."""
 
 
 def identity(state: State, width: int) -> Line:
@@ -68,13 +71,28 @@ def cost(paid: Cost, seconds: float) -> Line:
 
 
 def _command(words: tuple[str, ...], width: int) -> str:
-    """The command line in ``width`` cells: the directory of the program goes first, then the middle."""
+    """The command line in ``width`` cells: the directory of the program goes first, then words of the middle."""
     if not words:
         return cut_end("(command not readable)", width)
-    full = clean(shlex.join(words))
-    if cell_len(full) <= width:
-        return full
-    return cut_middle(clean(shlex.join((words[0].rsplit("/", 1)[-1], *words[1:]))), width)
+    quoted = [clean(shlex.quote(word)) for word in words]
+    if cell_len(" ".join(quoted)) <= width:
+        return " ".join(quoted)
+    quoted[0] = clean(words[0].rsplit("/", 1)[-1])
+    return _leave_out_middle(quoted, width)
+
+
+def _leave_out_middle(words: list[str], width: int) -> str:
+    """As many words from both ends as fit around an ellipsis; when too few do, the text is cut in the middle."""
+    whole = " ".join(words)
+    if cell_len(whole) <= width:
+        return whole
+    best = ""
+    for kept in range(2, len(words)):
+        head = (kept + 1) // 2 + (1 if kept > 2 else 0)
+        text = " ".join([*words[:head], ELLIPSIS, *words[len(words) - (kept - head) :]])
+        if head >= _LEADING_WORDS and cell_len(text) <= width:
+            best = text
+    return best or cut_middle(whole, width)
 
 
 def _uptime(state: State) -> float | None:
