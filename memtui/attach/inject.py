@@ -31,6 +31,7 @@ _READY_SECONDS = 3.0
 class Attached:
     """An agent that is in: the conversation with it, its hello, and how long the target's thread was stopped."""
 
+    pid: int
     link: AgentLink
     hello: Frame
     route: str
@@ -59,7 +60,7 @@ def attach_agent(pid: int) -> Attached:
     except BaseException:
         link.close()
         raise
-    return Attached(link, hello, attempts.route, attempts.stop_seconds)
+    return Attached(pid, link, hello, attempts.route, attempts.stop_seconds)
 
 
 class _Attempts:

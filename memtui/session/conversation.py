@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +20,8 @@ from memtui.session.snapshotting import SnapshotInTheMaking
 
 _TABLE_ROWS = 300
 _REFRESH_SECONDS = 2.0
+_LEAVE_SECONDS = 3.0
+_GONE_SECONDS = 1.0
 _SHARE_OF_CORE = 0.01
 """The live table may cost the target at most this share of a core."""
 
@@ -41,6 +45,8 @@ class Conversation:
         self._refresh_at = 0.0
         self._has_baseline = False
         self._slowdown = Slowdown()
+        self._thread = f"/proc/{attached.pid}/task/{attached.hello.get('thread')}"
+        self._alone = attached.hello.get("viewers") == 1
         self.tracing = self._read_tracing(attached.hello["tracing"])
         self.ask("", "stream", lambda reply: None, interval=interval_seconds)
 
@@ -88,16 +94,19 @@ class Conversation:
         SnapshotInTheMaking(self, rss_bytes).begin()
 
     def leave(self) -> None:
-        """Tell the agent that this viewer goes, and wait shortly for its answer."""
+        """Tell the agent that this viewer goes, and wait shortly until its thread has (others may still need it)."""
         try:
             self._waiting.clear()
             self.link.request("detach")
             while True:
-                self.link.wait_for(("reply",), 3.0)
+                self.link.wait_for(("reply",), _LEAVE_SECONDS)
         except ChannelError:
             pass
         finally:
             self.link.close()
+        end = time.monotonic() + _GONE_SECONDS
+        while self._alone and os.path.exists(self._thread) and time.monotonic() < end:
+            time.sleep(0.005)
 
     def ask(self, busy: str, do: str, answered: Answered, **arguments: Any) -> None:
         """Send a request; ``answered`` gets its reply, ``busy`` (may be empty) is shown until then."""

@@ -1,51 +1,47 @@
-"""Starting a program so that it behaves as if memtui were not there, hearing what it prints, and ending it."""
+"""A program that memtui started: its output, its input, its end."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import pty
-import shutil
+import selectors
 import signal
-import struct
 import subprocess
 import tempfile
-import termios
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from memtui.errors import TargetError, WriteError
+from memtui.session.spawn import open_terminal, set_size, spawn
+from memtui.session.tail import Tail
 
-_READ_BYTES = 65536
-_READS_PER_CALL = 16
-_POLL_SECONDS = 0.02
+_READ_BYTES = 256 * 1024
+_POLL_SECONDS = 0.05
+_KILL_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LaunchSpec:
-    """What to start and how.
+    """What to start. ``environment``, ``cwd`` and ``argv`` reach the program exactly as they are here.
 
-    ``output``: a file that gets everything it prints. ``keep``: it is to outlive memtui, so it prints into a file
-    instead of a terminal. ``use_stdin``: it may read what the user types (or memtui's own piped stdin).
+    ``keep``: the program may outlive memtui, so it writes to a file instead of a terminal. ``output``: the file that
+    gets everything it writes. ``use_stdin``: it reads memtui's stdin when that is a pipe or a file, and what
+    :meth:`Workload.send` gives it when that is a terminal; otherwise its stdin is empty.
     """
 
     argv: tuple[str, ...]
     environment: Mapping[str, str]
-    cwd: str
+    cwd: Path | None = None
     keep: bool = False
     output: Path | None = None
     use_stdin: bool = False
-    piped_stdin: int | None = None
-    """File descriptor to read from instead of the terminal (only with ``use_stdin``)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Exit:
-    """How it ended. Exactly one of ``code`` and ``signal`` is known; ``text`` says it in words."""
+    """How the program ended: either ``code`` or ``signal`` is known. ``text``: "exited with code 7"."""
 
     code: int | None
     signal: int | None
@@ -53,203 +49,281 @@ class Exit:
 
     @property
     def status(self) -> int:
-        """As a shell reports it: the code, or 128 plus the signal."""
+        """The exit code a shell would report: 128 + N for a signal N."""
         return self.code if self.code is not None else 128 + (self.signal or 0)
 
 
 class Workload:
-    """A started program. ``fd`` is readable when it has printed something; None once it will print no more."""
+    """A running program, leader of its own session and process group. Made by :meth:`start`; safe between threads.
 
-    def __init__(self, process: subprocess.Popen[bytes], spec: LaunchSpec, fd: int, log: BinaryIO | None) -> None:
-        self._process = process
-        self._spec = spec
-        self._log = log
-        self._exit: Exit | None = None
+    ``pid`` is its process id. ``output_path`` is the file its output goes to, if any.
+    """
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        *,
+        terminal: int | None,
+        tail: Tail | None,
+        output_path: Path | None,
+        copy: int | None,
+    ) -> None:
         self.pid = process.pid
-        self.fd: int | None = fd
-        self.kept_output = Path(os.fsdecode(log.name)) if spec.keep and log is not None else None
+        self.output_path = output_path
+        self.output_error: WriteError | None = None
+        """Why the output file is incomplete, when it is."""
+        self._process = process
+        self._terminal = terminal
+        self._terminal_quiet = False
+        self._tail = tail
+        self._copy = copy
+        self._exit: Exit | None = None
+        self._finished = False
+        self._lock = threading.RLock()
 
-    @classmethod
-    def start(cls, spec: LaunchSpec) -> Workload:
-        """Start it. Raises TargetError (with the reason) or WriteError (``output`` cannot be written)."""
-        program = shutil.which(spec.argv[0], path=spec.environment.get("PATH"))
-        if program is None:
-            raise TargetError(f"Cannot start {spec.argv[0]}: no such program.", next_step="Check the name and PATH.")
-        log = _open_log(spec)
-        try:
-            return cls._start_in_file(spec, log) if spec.keep and log else cls._start_in_terminal(spec, log)
-        except OSError as error:
-            if log is not None:
-                log.close()
-            raise TargetError(f"Cannot start {spec.argv[0]}: {error.strerror}.") from error
+    @staticmethod
+    def start(spec: LaunchSpec) -> Workload:
+        """Start the program. Raises TargetError when it cannot be started, WriteError for the output file."""
+        return _start_kept(spec) if spec.keep else _start_in_terminal(spec)
 
-    @classmethod
-    def _start_in_terminal(cls, spec: LaunchSpec, log: BinaryIO | None) -> Workload:
-        """In a terminal of its own, as if it had been typed into one; only memtui reads that terminal."""
-        ours, theirs = pty.openpty()
-        try:
-            _quiet(theirs)
-            stdin = _stdin(spec, theirs)
-            process = _spawn(spec, stdin, theirs, controlling=theirs)
-            if stdin not in (theirs, spec.piped_stdin):
-                os.close(stdin)
-        except BaseException:
-            os.close(ours)
-            raise
-        finally:
-            os.close(theirs)
-        os.set_blocking(ours, False)
-        return cls(process, spec, ours, log)
-
-    @classmethod
-    def _start_in_file(cls, spec: LaunchSpec, log: BinaryIO) -> Workload:
-        stdin = os.open(os.devnull, os.O_RDONLY)
-        try:
-            process = _spawn(spec, stdin, log.fileno(), controlling=None)
-        finally:
-            os.close(stdin)
-        return cls(process, spec, -1, log)
+    @property
+    def fd(self) -> int | None:
+        """Turns readable when there is output to :meth:`read`; None when no more is to be expected."""
+        if self._tail is not None:
+            return self._tail.fd
+        return None if self._terminal_quiet else self._terminal
 
     def read(self) -> bytes:
-        """What it has printed since; sets ``fd`` to None at the end. Also written to ``output``."""
-        if self.fd is None or self.fd < 0:
-            return b""
-        data = b""
-        for _ in range(_READS_PER_CALL):
-            try:
-                piece = os.read(self.fd, _READ_BYTES)
-            except BlockingIOError:
-                break
-            except OSError as error:
-                if error.errno != errno.EIO:  # EIO: nobody has the terminal open any more
-                    raise
-                piece = b""
-            if not piece:
-                self._close_terminal()
-                break
-            data += piece
-        self._save(data)
-        return data
+        """What it wrote since the last time, without waiting; at most 256 KiB. Also goes to the output file."""
+        with self._lock:
+            if self._finished:
+                return b""
+            if self._tail is not None:
+                return self._tail.read(_READ_BYTES)
+            data = self._read_terminal()
+            self._keep_copy(data)
+            return data
 
     def poll(self) -> Exit | None:
         """How it ended; None while it runs."""
-        if self._exit is None and (status := self._process.poll()) is not None:
-            self._exit = _exit(status)
-        return self._exit
+        with self._lock:
+            if self._exit is None and not self._finished:
+                # The process is only looked at: as long as it is not reaped, its id and its group cannot become
+                # another's. When nobody else is in the group there is nothing left to end.
+                info = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if info is not None:
+                    self._exit = _exit_of(info)
+                    if not _group_members(self.pid):
+                        self._reap()
+            return self._exit
 
     def send(self, text: str) -> None:
-        """Type a line to it, when it reads from its terminal."""
-        if self._spec.use_stdin and self._spec.piped_stdin is None and self.fd is not None and self.fd >= 0:
+        """Type ``text`` and a newline to it. Without effect unless it was started with a terminal for stdin."""
+        with self._lock:
+            if self._terminal is None:
+                return
             try:
-                os.write(self.fd, text.encode() + b"\n")
+                os.write(self._terminal, text.encode("utf-8", "surrogateescape") + b"\n")
             except OSError:
-                pass  # it reads no more
+                pass  # it reads nothing: its terminal is full, or it closed it
 
     def resize(self, columns: int, rows: int) -> None:
-        """Tell its terminal how large it is."""
-        if self.fd is not None and self.fd >= 0:
-            fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        """Tell it a new size of its terminal, in cells."""
+        with self._lock:
+            if self._terminal is not None:
+                set_size(self._terminal, columns, rows)
 
     def end(self, grace_seconds: float) -> Exit:
-        """End it and what it started: SIGTERM, and after the grace SIGKILL. Reads on meanwhile."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            self._signal_group(number)
-            deadline = time.monotonic() + (grace_seconds if number == signal.SIGTERM else 5.0)
-            while self.poll() is None and time.monotonic() < deadline:
-                self.read()
-                time.sleep(_POLL_SECONDS)
-            if self._exit is not None:
-                break
-        self._signal_group(signal.SIGKILL)
-        self.read()
-        self._close_all()
-        return self._exit or Exit(None, signal.SIGKILL, "does not end, even after SIGKILL")
+        """End it and everything in its process group: SIGTERM, and SIGKILL after the grace. Returns how it ended.
+
+        A program that ended by itself is only tidied up after. Calling it again returns the same. Raises TargetError
+        when even SIGKILL did not end it.
+        """
+        with self._lock:
+            if not self._finished:
+                self._end_group(grace_seconds)
+                self._reap()
+                while self.read():
+                    pass
+                self._close()
+            assert self._exit is not None
+            return self._exit
 
     def release(self) -> None:
-        """Let it run on by itself (``keep``)."""
-        self._process.returncode = 0  # not waited for: it goes to init when memtui ends
-        self._close_all()
+        """Let it go on without memtui (only when it was started with ``keep``)."""
+        with self._lock:
+            if self._finished:
+                return
+            if self.poll() is None:
+                # Popen complains about a child that nobody waits for; init takes this one over when memtui ends.
+                self._process.returncode = 0
+            else:
+                self._reap()
+            self._close()
 
-    def _signal_group(self, number: int) -> None:
-        try:
-            os.killpg(self.pid, number)
-        except (ProcessLookupError, PermissionError):
-            pass
+    def _end_group(self, grace_seconds: float) -> None:
+        self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)
+        if not self._drain_until_gone(time.monotonic() + grace_seconds):
+            self._signal(signal.SIGKILL)
+            self._drain_until_gone(time.monotonic() + _KILL_SECONDS)
+        if self.poll() is None:
+            raise TargetError(
+                f"The workload (pid {self.pid}) does not end.",
+                why="It was killed, but it waits for a device, or a debugger holds it.",
+                next_step=f"Look at it with: ps -o pid,stat,wchan:20,cmd -p {self.pid}",
+            )
 
-    def _save(self, data: bytes) -> None:
-        if self._log is not None and data:
+    def _signal(self, number: int) -> None:
+        if self._process.returncode is None:
             try:
-                self._log.write(data)
-                self._log.flush()
-            except OSError:
-                self._log = None  # the disk is full: the workload goes on, its output is still shown
+                os.killpg(self.pid, number)
+            except ProcessLookupError:
+                pass
 
-    def _close_terminal(self) -> None:
-        if self.fd is not None and self.fd >= 0:
-            os.close(self.fd)
-        self.fd = None
+    def _drain_until_gone(self, deadline: float) -> bool:
+        """Read on while it ends: a program that cannot write its last lines would never finish."""
+        with selectors.DefaultSelector() as selector:
+            while self.poll() is None or (self._process.returncode is None and _group_members(self.pid)):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                waited = self.fd
+                if waited is None:
+                    time.sleep(min(left, _POLL_SECONDS))
+                    continue
+                selector.register(waited, selectors.EVENT_READ)
+                selector.select(min(left, _POLL_SECONDS))
+                selector.unregister(waited)
+                self.read()
+        return True
 
-    def _close_all(self) -> None:
-        self._close_terminal()
-        if self._log is not None:
-            self._log.close()
-            self._log = None
+    def _reap(self) -> None:
+        if self._process.returncode is None:
+            self._process.wait()
+
+    def _read_terminal(self) -> bytes:
+        if self._terminal is None:
+            return b""
+        parts: list[bytes] = []
+        size = 0
+        while size < _READ_BYTES:
+            try:
+                data = os.read(self._terminal, _READ_BYTES - size)
+            except BlockingIOError:
+                break
+            except OSError:  # EIO: nobody has the other end open
+                data = b""
+            if not data:
+                # Our end stays open while the program runs: closing it would send SIGHUP to it.
+                self._terminal_quiet = True
+                break
+            parts.append(data)
+            size += len(data)
+        return b"".join(parts)
+
+    def _keep_copy(self, data: bytes) -> None:
+        if self._copy is None:
+            return
+        try:
+            while data:
+                data = data[os.write(self._copy, data) :]
+        except OSError as error:
+            os.close(self._copy)
+            self._copy = None
+            self.output_error = WriteError(
+                f"The output file {self.output_path} is incomplete.", why=f"The system says: {error.strerror}."
+            )
+
+    def _close(self) -> None:
+        self._finished = True
+        if self._tail is not None:
+            self._tail.close()
+        for fd in (self._terminal, self._copy):
+            if fd is not None:
+                os.close(fd)
+        self._terminal = self._copy = None
 
 
-def _spawn(spec: LaunchSpec, stdin: int, output: int, controlling: int | None) -> subprocess.Popen[bytes]:
-    def own_terminal() -> None:
-        if controlling is not None:
-            fcntl.ioctl(1, termios.TIOCSCTTY, 0)
-
-    return subprocess.Popen(
-        spec.argv,
-        stdin=stdin,
-        stdout=output,
-        stderr=output,
-        cwd=spec.cwd,
-        env=dict(spec.environment),
-        start_new_session=True,
-        preexec_fn=own_terminal,
-    )
-
-
-def _stdin(spec: LaunchSpec, terminal: int) -> int:
-    if not spec.use_stdin:
-        return os.open(os.devnull, os.O_RDONLY)
-    return terminal if spec.piped_stdin is None else spec.piped_stdin
-
-
-def _quiet(terminal: int) -> None:
-    """No echo, and line ends as the program writes them."""
-    modes = termios.tcgetattr(terminal)
-    modes[1] &= ~termios.OPOST
-    modes[3] &= ~termios.ECHO
-    termios.tcsetattr(terminal, termios.TCSANOW, modes)
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-
-
-def _open_log(spec: LaunchSpec) -> BinaryIO | None:
-    if spec.output is None and not spec.keep:
-        return None
+def _start_in_terminal(spec: LaunchSpec) -> Workload:
+    copy = _open_output(spec.output) if spec.output is not None else None
+    typed = spec.use_stdin and os.isatty(0)
+    ours, theirs = open_terminal(*_terminal_size(), echo=typed)
+    stdin = theirs if typed else 0 if spec.use_stdin else subprocess.DEVNULL
     try:
-        if spec.output is not None:
-            return open(spec.output, "wb")
-        fd, _ = made = tempfile.mkstemp(prefix="memtui-output-", suffix=".log")
+        process = spawn(spec.argv, spec.environment, spec.cwd, stdin=stdin, output=theirs, controlling=True)
+    except TargetError:
+        os.close(ours)
+        if copy is not None:
+            os.close(copy)
+        raise
+    finally:
+        os.close(theirs)
+    return Workload(process, terminal=ours, tail=None, output_path=spec.output, copy=copy)
+
+
+def _start_kept(spec: LaunchSpec) -> Workload:
+    path = spec.output
+    if path is None:
+        fd, name = tempfile.mkstemp(prefix="memtui-output-", suffix=".log")
+        path = Path(name)
+    else:
+        fd = _open_output(path)
+    stdin = 0 if spec.use_stdin else subprocess.DEVNULL
+    try:
+        process = spawn(spec.argv, spec.environment, spec.cwd, stdin=stdin, output=fd, controlling=False)
+    except TargetError:
+        if spec.output is None:
+            path.unlink(missing_ok=True)
+        raise
+    finally:
         os.close(fd)
-        return open(made[1], "wb")
+    return Workload(process, terminal=None, tail=Tail(path), output_path=path, copy=None)
+
+
+def _open_output(path: Path) -> int:
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise WriteError(
-            f"The output file {spec.output} cannot be written.",
-            why=f"{error.strerror}.",
-            next_step="Give --output another place.",
+            f"The output file {path} cannot be written.",
+            why=f"The system says: {error.strerror}.",
+            next_step="Name a file in an existing directory that you may write to.",
         ) from error
 
 
-def _exit(status: int) -> Exit:
-    if status >= 0:
-        return Exit(status, None, f"exited with code {status}")
+def _terminal_size() -> tuple[int, int]:
     try:
-        name = signal.Signals(-status).name
+        size = os.get_terminal_size(2)
+    except OSError:
+        return 80, 24
+    return size.columns or 80, size.lines or 24
+
+
+def _exit_of(info: os.waitid_result) -> Exit:
+    if info.si_code == os.CLD_EXITED:
+        return Exit(info.si_status, None, f"exited with code {info.si_status}")
+    return Exit(None, info.si_status, f"was killed by {_signal_name(info.si_status)}")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
     except ValueError:
-        name = f"signal {-status}"
-    return Exit(None, -status, f"was killed by {name}")
+        return f"signal {number}"
+
+
+def _group_members(group: int) -> tuple[int, ...]:
+    """The processes of a process group, without its leader and without zombies."""
+    members = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == group:
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                state, _parent, member_of = file.read().rpartition(b")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue  # it ended in the meantime
+        if int(member_of) == group and state not in (b"Z", b"X"):
+            members.append(int(name))
+    return tuple(members)
