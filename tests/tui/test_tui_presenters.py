@@ -253,6 +253,7 @@ def test_a_diff_takes_source_lines_from_the_live_table(last: State) -> None:
 
 def test_output_is_broken_and_cleaned() -> None:
     output = Output(("\x1b[31mabcdef\x1b[0m", "中文中"), 2)
+    assert text(*log.output_lines(output, 4, last=1)) == "中文\n中"
     assert text(*log.output_lines(output, 4)) == "abcd\nef\n中文\n中"
     assert "did not start this process" in text(*log.output_lines(None, 80))
     assert "Nothing written" in text(*log.output_lines(Output(), 80))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.cells import chop_cells
 
-from memtui.model.state import Event, EventKind, Output
+from memtui.model.state import OUTPUT_BOUND, Event, EventKind, Output
 from memtui.tui.presenters.line import Line, Span, fit, line, width_of
 from memtui.tui.presenters.text import clean, wrap
 
@@ -36,13 +36,15 @@ def event_lines(events: Sequence[Event], width: int, height: int) -> tuple[Line,
     return tuple(fit(one, width) for one in lines[-height:])
 
 
-def output_lines(output: Output | None, width: int) -> tuple[Line, ...]:
-    """What the workload wrote, broken at ``width`` cells."""
+def output_lines(output: Output | None, width: int, last: int = OUTPUT_BOUND) -> tuple[Line, ...]:
+    """The ``last`` lines that the workload wrote, broken at ``width`` cells into at least as many rows."""
     if output is None:
         return (line(Span("memtui did not start this process, so its output goes where it always went.", "dim")),)
     if not output.lines:
         return (line(Span("Nothing written so far.", "dim")),)
-    return tuple(line(piece) for text in output.lines for piece in chop_cells(clean(text), max(1, width)) or [""])
+    return tuple(
+        line(piece) for text in output.lines[-last:] for piece in chop_cells(clean(text), max(1, width)) or [""]
+    )
 
 
 def _event(one: Event, width: int) -> list[Line]:

@@ -59,7 +59,7 @@ class OutputView(Lines, can_focus=True):
         width, height = self.size
         if not self.display or not width or not height:
             return
-        lines = output_lines(self._output, width)
+        lines = output_lines(self._output, width, last=height + self._back)
         self._back = max(0, min(self._back, len(lines) - height))
         end = len(lines) - self._back
         self.show(lines[max(0, end - height) : end])
