@@ -191,9 +191,11 @@ class MemtuiApp(App[None]):
         self.on_state_changed(StateChanged())
 
 
-def run_dashboard(session: Session, settings: Settings, exporter: Exporter) -> None:
-    """Show ``session`` until the user quits. The caller has started it, and closes it."""
+def run_dashboard(session: Session, settings: Settings, exporter: Exporter) -> int:
+    """Show ``session`` until the user quits; returns 0, or 130 after Ctrl-C. The caller starts and closes it."""
     if settings.ascii and isinstance(sys.__stderr__, io.TextIOWrapper):
         # Textual draws on standard error, where a character that the encoding lacks would become its escaped name.
         sys.__stderr__.reconfigure(errors="replace")
-    MemtuiApp(session, exporter=exporter, settings=settings).run()
+    app = MemtuiApp(session, exporter=exporter, settings=settings)
+    app.run()
+    return app.return_code or 0
