@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -20,6 +18,7 @@ from memtui.model.state import EVENT_BOUND, Event, EventKind, State
 from memtui.session.interface import Session
 from memtui.tui.actions import Scope, bindings, shown_actions
 from memtui.tui.bridge import Bridge, StateChanged
+from memtui.tui.encoding import replace_what_cannot_be_encoded
 from memtui.tui.presenters import requests
 from memtui.tui.presenters.text import clean, to_ascii
 from memtui.tui.screens.base import StateScreen
@@ -193,9 +192,8 @@ class MemtuiApp(App[None]):
 
 def run_dashboard(session: Session, settings: Settings, exporter: Exporter) -> int:
     """Show ``session`` until the user quits; returns 0, or 130 after Ctrl-C. The caller starts and closes it."""
-    if settings.ascii and isinstance(sys.__stderr__, io.TextIOWrapper):
-        # Textual draws on standard error, where a character that the encoding lacks would become its escaped name.
-        sys.__stderr__.reconfigure(errors="replace")
+    if settings.ascii:
+        replace_what_cannot_be_encoded()
     app = MemtuiApp(session, exporter=exporter, settings=settings)
     app.run()
     return app.return_code or 0

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 from screen_text import text_of, until
 
+from memtui.errors import EXIT_INTERRUPTED
 from memtui.model.command import ClimbToAgent, Command
 from memtui.model.state import State
 from memtui.model.target import Rung
 from memtui.session.interface import Session
 from memtui.session.scripted import ScriptedSession
-from memtui.tui.app import MemtuiApp
+from memtui.tui.app import Exporter, MemtuiApp, run_dashboard
 from memtui.tui.bridge import StateChanged
+from memtui.tui.settings import Settings
 
 Make = Callable[..., MemtuiApp]
 
@@ -79,9 +83,7 @@ async def test_a_flood_of_states_is_one_look(make_app: Make, states: tuple[State
         assert looks[-1] is states[-1]
 
 
-async def test_after_the_end_of_the_application_the_session_may_go_on(
-    make_app: Make, states: tuple[State, ...]
-) -> None:
+async def test_after_the_application_the_session_may_go_on(make_app: Make, states: tuple[State, ...]) -> None:
     session = ScriptedSession(states[100:])
     app = make_app(session=session)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -91,3 +93,19 @@ async def test_after_the_end_of_the_application_the_session_may_go_on(
 
 def test_a_message_replaces_only_its_like() -> None:
     assert StateChanged().can_replace(StateChanged())
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_run_dashboard_returns_how_it_was_left(
+    states: tuple[State, ...],
+    settings: Settings,
+    exports: Exporter,
+    monkeypatch: pytest.MonkeyPatch,
+    ascii_only: bool,
+) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="backslashreplace")
+    monkeypatch.setattr("sys.__stderr__", stream)
+    monkeypatch.setattr(MemtuiApp, "run", lambda app: app.exit(return_code=EXIT_INTERRUPTED))
+    left = run_dashboard(ScriptedSession(states[:1]), replace(settings, ascii=ascii_only), exports)
+    assert left == EXIT_INTERRUPTED
+    assert (stream.errors == "replace") is ascii_only
