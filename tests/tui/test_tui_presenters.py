@@ -294,5 +294,6 @@ def test_questions_and_notice(last: State, bare: State) -> None:
     assert "not known for how long" in requests.collection_question(unknown)
     assert requests.collection_question(bare) == ""
     assert "one thread" in requests.agent_notice(bare)
+    assert requests.agent_notice(replace(bare, note="observing only")) == ""
     assert requests.agent_notice(last) == ""
     assert requests.agent_notice(with_output(bare, ("x",))) == ""

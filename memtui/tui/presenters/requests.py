@@ -18,10 +18,13 @@ def needs_agent(state: State) -> bool:
 
 
 def agent_notice(state: State) -> str:
-    """One line that says what the agent does to a process that memtui did not start; empty when not needed."""
-    if state.target.launched or not needs_agent(state):
+    """One line that says what the agent does to a process that memtui did not start; empty when it need not be said.
+
+    It is not said either when the State knows that the agent cannot go in: the answer of the session says why.
+    """
+    if state.target.launched or state.note or not needs_agent(state):
         return ""
-    return "The agent goes in: one thread inside the process, stopped for about 1 ms; all is removed when you quit."
+    return "The agent goes in: one thread inside the process, stopped for a few ms; all is removed when you quit."
 
 
 def collection_question(state: State) -> str:
