@@ -1,0 +1,67 @@
+"""``memtui attach PID``: the dashboard on a running process."""
+
+from __future__ import annotations
+
+import argparse
+
+from memtui.cli.options import add_dashboard_options, check_together, frames, process_id
+from memtui.errors import EXIT_OK, EXIT_TARGET_DIED
+
+HELP = "the dashboard on a running process"
+
+_ABOUT = """\
+Opens the dashboard on a running Python process, which needs nothing installed in it. memtui begins by looking from
+outside. Keys that need more (t, s, g) put a small agent in; q takes it out again and leaves the process running.
+"""
+_EXAMPLES = """\
+examples:
+  memtui attach 4242                          look, and decide with the keys what else to do
+  memtui attach 4242 --observe-only           only look: nothing is ever put into the process
+  memtui attach 4242 --trace 5                trace allocations at once, with 5 frames each
+  memtui attach $(pgrep -n -f app.py) --report app.json
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = _ABOUT
+    parser.epilog = _EXAMPLES
+    parser.usage = "memtui attach [options] PID"
+    parser.add_argument("pid", metavar="PID", type=process_id, nargs="?", help="the process")
+    parser.add_argument("--agent", action="store_true", help="put the agent in at once, not when a key needs it")
+    add_dashboard_options(parser)
+
+
+def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """Arguments of this command. In ``--trace 4242`` the number is the process, as it is the only one."""
+    args = parser.parse_args(arguments)
+    if args.pid is None and args.trace is not None and "--trace" in arguments:
+        number = arguments[arguments.index("--trace") + 1 :][:1]
+        if number and number[0].isdigit():
+            args.pid, args.trace = process_id(number[0]), frames("1")
+    if args.pid is None:
+        parser.error("the PID of a process is missing")
+    check_together(args, agent=args.agent)
+    return args
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show the dashboard. Raises MemtuiError when there is no terminal, or nothing to attach to."""
+    from memtui.cli.dashboard import View, check_report_path, watch
+    from memtui.cli.terminal import check_terminal
+    from memtui.observe.eligibility import check_observable
+
+    check_observable(args.pid)
+    check_terminal(f"memtui profile {args.pid} --json")
+    check_report_path(args.report)
+    view = View(
+        theme=args.theme,
+        interval_seconds=args.interval,
+        report=args.report,
+        observe_only=args.observe_only,
+        agent_at_once=args.agent,
+        trace_frames=args.trace,
+    )
+    state, code = watch(view, pid=args.pid)
+    return EXIT_TARGET_DIED if code == EXIT_OK and state.ending is not None else code

@@ -1,0 +1,74 @@
+"""Options that the commands with a dashboard share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from memtui.errors import UsageError
+from memtui.model.units import parse_duration
+
+_INTERVAL_SECONDS = (0.1, 60.0)
+_MOST_FRAMES = 65535
+
+
+def add_dashboard_options(parser: argparse.ArgumentParser) -> None:
+    """``--trace``, ``--interval``, ``--observe-only``, ``--report`` and ``--theme``."""
+    parser.add_argument(
+        "--trace",
+        metavar="FRAMES",
+        nargs="?",
+        type=frames,
+        const=1,
+        help="start tracing allocations at once, with FRAMES frames each (default 1); slows the process down",
+    )
+    parser.add_argument(
+        "--observe-only", action="store_true", help="only look from outside: never put the agent into the process"
+    )
+    parser.add_argument(
+        "--interval", metavar="TIME", type=interval, help="time between two looks, such as 1s (the default) or 250ms"
+    )
+    parser.add_argument("--report", metavar="FILE", type=Path, help="write a JSON report to FILE at the end")
+    parser.add_argument("--theme", metavar="NAME", help="colours: memtui-dark, memtui-light, ... or one of your own")
+
+
+def check_together(args: argparse.Namespace, *, agent: bool = False) -> None:
+    """Raise UsageError for options that contradict each other."""
+    if args.observe_only and (agent or args.trace is not None):
+        other = "--agent" if agent else "--trace"
+        raise UsageError(
+            f"--observe-only and {other} contradict each other.",
+            why=f"{other} puts the agent into the process.",
+            next_step="Leave one of them out.",
+        )
+
+
+def interval(text: str) -> float:
+    """Seconds between two looks."""
+    seconds = duration(text)
+    low, high = _INTERVAL_SECONDS
+    if not low <= seconds <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between {low * 1000:.0f}ms and {high:.0f}s")
+    return seconds
+
+
+def duration(text: str) -> float:
+    """Seconds from ``90s`` or ``250ms``."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def frames(text: str) -> int:
+    """A number of frames that tracemalloc takes."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST_FRAMES):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of frames between 1 and {_MOST_FRAMES}")
+    return int(text)
+
+
+def process_id(text: str) -> int:
+    """A process id."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) < 2**31):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a process id (find it with: pgrep -af python)")
+    return int(text)
