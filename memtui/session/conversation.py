@@ -115,7 +115,7 @@ class Conversation:
         self._tell_busy()
 
     def _answered(self, reply: Frame) -> None:
-        busy, answered = self._waiting.pop(reply.get("id"), ("", lambda reply: None))
+        busy, answered = self._waiting.pop(int(reply.get("id", 0)), ("", lambda reply: None))
         try:
             if reply.get("ok"):
                 answered(reply)

@@ -8,27 +8,25 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memtui.attach.inject import Attached
-from memtui.errors import ChannelError, MemtuiError, TargetDiedError
+from memtui.errors import MemtuiError, TargetDiedError
 from memtui.model import command as c
 from memtui.model.sample import Cost
 from memtui.model.state import EventKind, Output, State
-from memtui.model.target import Ending, Rung
-from memtui.model.units import format_seconds
+from memtui.model.target import Ending, Rung, Target
 from memtui.session import messages as m
-from memtui.session.climber import Climber
-from memtui.session.conversation import Conversation
+from memtui.session.agent_port import AgentPort
 from memtui.session.interface import Listener
 from memtui.session.output import OutputLines
 from memtui.session.reducer import reduce
 from memtui.session.sources import SourceReader
-from memtui.session.watcher import Watcher
+from memtui.session.watcher import NothingToWatch, Watcher
 from memtui.session.workload import Exit, Workload
 
-_CLOSE_SECONDS = 12.0
-_CLIMB_WAIT_SECONDS = 10.0
+_CLOSE_SECONDS = 20.0
+_READS_AT_END = 64
 
 
 @dataclass(frozen=True)
@@ -51,16 +49,21 @@ class LiveSession:
         self._workload = options.workload
         self._output = OutputLines()
         self._inbox: deque[c.Command | Attached | MemtuiError] = deque()
-        self._after_climb: list[c.Command] = []
         self._listeners: tuple[Listener, ...] = ()
         self._closing = threading.Event()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._selector = selectors.DefaultSelector()
         self._thread = threading.Thread(target=self._run, name="memtui-session", daemon=True)
-        self._climber = Climber(self._deliver)
-        self._conversation: Conversation | None = None
-        self._climb_when_ready = False
-        self._watcher: Watcher
+        self._agent = AgentPort(
+            self._selector,
+            emit=self._emit,
+            clock=self._clock,
+            climbed=self._deliver,
+            rss_bytes=self._rss_now,
+            outside=lambda: (self._watcher.rung, self._watcher.note),
+            interval_seconds=options.interval_seconds,
+        )
+        self._watcher: Watcher | NothingToWatch
         self._sources: SourceReader
         self._state: State
         self._began = 0.0
@@ -85,11 +88,9 @@ class LiveSession:
 
     def start(self) -> None:
         """Take the first look and begin ticking. Raises MemtuiError when the target cannot be watched."""
-        pid = self._workload.pid if self._workload else self._options.pid
-        assert pid is not None
-        self._watcher = Watcher(pid, launched=self._workload is not None)
-        self._sources = SourceReader(self._watcher.pid)
         self._began = time.monotonic()
+        self._watcher = self._watch()
+        self._sources = SourceReader(self._watcher.pid)
         self._state = State(
             target=self._watcher.target(),
             started_at=time.time(),
@@ -116,6 +117,17 @@ class LiveSession:
         if self._thread.is_alive():
             self._thread.join(_CLOSE_SECONDS)
 
+    def _watch(self) -> Watcher | NothingToWatch:
+        workload = self._workload
+        pid = workload.pid if workload else self._options.pid
+        assert pid is not None
+        try:
+            return Watcher(pid, launched=workload is not None)
+        except MemtuiError:
+            if workload is None or workload.poll() is None:
+                raise
+            return NothingToWatch(Target(pid, workload.argv, launched=True))
+
     def _deliver(self, item: c.Command | Attached | MemtuiError) -> None:
         self._inbox.append(item)
         self._wake()
@@ -123,13 +135,13 @@ class LiveSession:
     def _wake(self) -> None:
         try:
             os.write(self._wake_write, b"+")
-        except (BlockingIOError, OSError):
+        except OSError:
             pass  # the pipe is full, so the thread wakes anyway; or it is closed, so there is nobody to wake
 
     def _clock(self) -> float:
         return time.monotonic() - self._began
 
-    # -- the session's thread ------------------------------------------------------------------------------------
+    # -- from here on: the session's thread ----------------------------------------------------------------------
 
     def _run(self) -> None:
         interval = self._options.interval_seconds
@@ -151,10 +163,8 @@ class LiveSession:
     def _look(self) -> None:
         try:
             self._fold_seen(self._watcher.look(self._clock()))
-            if self._conversation is not None:
-                self._with_agent(lambda agent: agent.tick(self._watcher.cpu_seconds()))
-            elif self._climb_when_ready and self._state.rung is Rung.OBSERVE:
-                self._climb()
+            self._agent.tick(self._watcher.cpu_seconds())
+            self._climb_if_wanted()
         except TargetDiedError:
             self._target_gone()
         except MemtuiError as error:
@@ -163,16 +173,11 @@ class LiveSession:
             self._workload_ended(exited)
 
     def _woken(self) -> None:
-        try:
-            os.read(self._wake_read, 4096)
-        except BlockingIOError:
-            pass
+        os.read(self._wake_read, 4096)
         while self._inbox:
             item = self._inbox.popleft()
-            if isinstance(item, Attached):
-                self._agent_in(item)
-            elif isinstance(item, MemtuiError):
-                self._agent_refused(item)
+            if isinstance(item, (Attached, MemtuiError)):
+                self._agent.arrived(item)
             else:
                 self._command(item)
         self._publish()
@@ -183,24 +188,22 @@ class LiveSession:
                 self._workload.send(command.text)
         elif isinstance(command, c.GroupAllocations):
             self._fold(m.Grouped(command.by))
-            self._with_agent(lambda agent: agent.group(command.by))
+            self._agent.group(command)
         elif self._state.ending is not None:
             self._fold(m.Noted(EventKind.WARNING, "The process has ended."))
-        elif self._conversation is None:
-            self._after_climb.append(command)
-            self._climb()
         else:
-            self._with_agent(lambda agent: self._tell_agent(agent, command))
+            self._agent.do(command)
+            self._climb_if_wanted()
 
-    def _tell_agent(self, agent: Conversation, command: c.Command) -> None:
-        if isinstance(command, c.StartTracing):
-            agent.start_tracing(command.frames)
-        elif isinstance(command, c.StopTracing):
-            agent.stop_tracing()
-        elif isinstance(command, c.TakeSnapshot):
-            agent.snapshot(self._rss_now() or 0)
-        elif isinstance(command, c.CollectGarbage):
-            agent.collect(self._rss_now)
+    def _climb_if_wanted(self) -> None:
+        if not self._agent.wanted:
+            return
+        if self._options.observe_only:
+            self._agent.refuse()
+            self._fold(m.Noted(EventKind.WARNING, "Observing only: --observe-only keeps the agent out."))
+        elif self._state.rung is not Rung.PROCESS or self._workload is None:
+            self._agent.climb(self._watcher.pid)
+        # else: the workload's Python is still starting; every look asks again
 
     def _rss_now(self) -> int | None:
         try:
@@ -210,73 +213,12 @@ class LiveSession:
         last = self._state.series.last
         return last.rss_bytes if last else None
 
-    def _climb(self) -> None:
-        if self._options.observe_only:
-            self._after_climb.clear()
-            self._fold(m.Noted(EventKind.WARNING, "Observing only: --observe-only keeps the agent out."))
-            return
-        if self._state.rung is Rung.PROCESS and self._workload is not None:
-            self._climb_when_ready = True  # the workload's Python is still starting
-            return
-        self._climb_when_ready = False
-        self._fold(m.Busy(("attaching",)))
-        self._climber.start(self._watcher.pid)
-
-    def _agent_in(self, attached: Attached) -> None:
-        if self._closing.is_set() or self._conversation is not None:
-            attached.link.close()
-            return
-        self._fold(m.Paused(attached.stop_seconds))
-        self._fold(m.Climbed(Rung.AGENT))
-        self._fold(m.Busy(()))
-        stopped = format_seconds(attached.stop_seconds)
-        others = int(attached.hello.get("viewers", 1)) - 1
-        joined = f"; {others} other viewer{'s' if others > 1 else ''} there already" if others > 0 else ""
-        self._fold(m.Noted(EventKind.INFO, f"Agent in: one thread was stopped for {stopped}{joined}"))
-        try:
-            self._conversation = Conversation(attached, self._options.interval_seconds, self._emit, self._clock)
-        except ChannelError as error:
-            self._agent_lost(error)
-            return
-        self._selector.register(self._conversation.link, selectors.EVENT_READ, self._read_agent)
-        waiting, self._after_climb = self._after_climb, []
-        for command in waiting:
-            self._command(command)
-
-    def _agent_refused(self, error: MemtuiError) -> None:
-        self._after_climb.clear()
-        self._fold(m.Busy(()))
-        if isinstance(error, TargetDiedError):
-            return  # the next look says so
-        self._fold(m.Climbed(self._watcher.rung, str(error)))
-        self._fold(m.Noted(EventKind.ERROR, str(error)))
-
-    def _read_agent(self) -> None:
-        self._with_agent(lambda agent: agent.receive())
-
-    def _with_agent(self, use: Callable[[Conversation], None]) -> None:
-        if self._conversation is None:
-            return
-        try:
-            use(self._conversation)
-        except ChannelError as error:
-            self._agent_lost(error)
-
-    def _agent_lost(self, error: ChannelError) -> None:
-        self._hang_up()
-        self._fold(m.Climbed(self._watcher.rung, self._watcher.note))
-        self._fold(m.Noted(EventKind.WARNING, f"{error} Observing from outside; the agent can be put in again."))
-
-    def _hang_up(self) -> None:
-        conversation, self._conversation = self._conversation, None
-        if conversation is not None:
-            self._selector.unregister(conversation.link)
-            conversation.link.close()
-        self._fold(m.Busy(()))
-
     def _emit(self, message: m.Message) -> None:
         if isinstance(message, m.AllocationsSeen):
             message = m.AllocationsSeen(self._sources.fill(message.allocations))
+        elif isinstance(message, m.SnapshotTaken) and message.snapshot.allocations:
+            lines = self._sources.fill(message.snapshot.allocations)
+            message = m.SnapshotTaken(replace(message.snapshot, allocations=lines))
         self._fold(message)
         if not isinstance(message, m.AgentReported):
             self._publish()
@@ -294,34 +236,34 @@ class LiveSession:
             self._fold(arrived)
 
     def _target_gone(self) -> None:
-        if self._workload is not None:
-            if self._watcher.pid != self._workload.pid:
-                self._fold_seen(self._watcher.fall_back())
-            return  # the workload's own exit is the end
-        pid = self._watcher.pid
-        text = f"Process {pid} ended (only its parent can see its exit code)"
-        self._end(Ending(self._clock(), text))
+        if self._workload is None:
+            text = f"Process {self._watcher.pid} ended (only its parent can see its exit code)"
+            self._end(Ending(self._clock(), text))
+        elif self._watcher.pid != self._workload.pid:
+            self._fold_seen(self._watcher.fall_back())
+        # else: the workload's own exit is the end
 
     def _workload_ended(self, exited: Exit) -> None:
         assert self._workload is not None
-        if self._workload.fd is not None:
-            self._read_output()
+        for _ in range(_READS_AT_END):
+            if not (data := self._workload.read()):
+                break
+            self._output.feed(data)
         self._flush_output()
-        text = f"The workload {exited.text}"
-        self._end(Ending(self._clock(), text, exit_code=exited.code, signal=exited.signal))
+        self._end(Ending(self._clock(), f"The workload {exited.text}", exit_code=exited.code, signal=exited.signal))
 
     def _end(self, ending: Ending) -> None:
         if self._state.ending is None:
-            self._hang_up()
+            self._agent.hang_up()
             self._fold(m.Ended(ending))
 
     def _fold_seen(self, messages: tuple[m.Message, ...]) -> None:
         """Fold what the watcher saw; another program or process is one without the agent."""
         for message in messages:
             if isinstance(message, m.TargetChanged):
-                self._hang_up()
+                self._agent.hang_up()
                 self._sources = SourceReader(message.target.pid)
-            if not (isinstance(message, m.Climbed) and self._conversation is not None):
+            if not (isinstance(message, m.Climbed) and self._agent.connected):
                 self._fold(message)
 
     def _fold(self, message: m.Message) -> None:
@@ -332,13 +274,10 @@ class LiveSession:
             listener(self._state)
 
     def _leave(self) -> None:
-        self._climber.wait(_CLIMB_WAIT_SECONDS)
-        while self._inbox:
-            item = self._inbox.popleft()
+        self._agent.leave()
+        for item in self._inbox:
             if isinstance(item, Attached):
                 item.link.close()
-        if self._conversation is not None:
-            self._conversation.leave()
         self._watcher.close()
         self._selector.close()
         os.close(self._wake_read)

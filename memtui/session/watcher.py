@@ -162,3 +162,36 @@ class Watcher:
             return ()
         names = ", ".join(map(str, new[:5])) + (f" and {len(new) - 5} more" if len(new) > 5 else "")
         return (Noted(EventKind.INFO, f"Started child process {names}"),)
+
+
+class NothingToWatch:
+    """Stands in for the watcher of a program that ended before the first look."""
+
+    rung, note = Rung.PROCESS, ""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.pid = target.pid
+
+    def target(self) -> Target:
+        """Who it was."""
+        return self._target
+
+    def memory_limit_bytes(self) -> int | None:
+        """Not known."""
+        return None
+
+    def cpu_seconds(self) -> float:
+        """Raises TargetDiedError."""
+        raise TargetDiedError(f"Process {self.pid} has ended.")
+
+    def look(self, at_seconds: float) -> tuple[Message, ...]:
+        """Raises TargetDiedError."""
+        raise TargetDiedError(f"Process {self.pid} has ended.")
+
+    def fall_back(self) -> tuple[Message, ...]:
+        """Nothing is left."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing to let go of."""

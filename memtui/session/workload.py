@@ -56,12 +56,13 @@ class Exit:
 class Workload:
     """A running program, leader of its own session and process group. Made by :meth:`start`; safe between threads.
 
-    ``pid`` is its process id. ``output_path`` is the file its output goes to, if any.
+    ``pid`` is its process id, ``argv`` its command. ``output_path`` is the file its output goes to, if any.
     """
 
     def __init__(
         self,
         process: subprocess.Popen[bytes],
+        argv: tuple[str, ...],
         *,
         terminal: int | None,
         tail: Tail | None,
@@ -69,6 +70,7 @@ class Workload:
         copy: int | None,
     ) -> None:
         self.pid = process.pid
+        self.argv = argv
         self.output_path = output_path
         self.output_error: WriteError | None = None
         """Why the output file is incomplete, when it is."""
@@ -259,7 +261,7 @@ def _start_in_terminal(spec: LaunchSpec) -> Workload:
         raise
     finally:
         os.close(theirs)
-    return Workload(process, terminal=ours, tail=None, output_path=spec.output, copy=copy)
+    return Workload(process, spec.argv, terminal=ours, tail=None, output_path=spec.output, copy=copy)
 
 
 def _start_kept(spec: LaunchSpec) -> Workload:
@@ -278,7 +280,7 @@ def _start_kept(spec: LaunchSpec) -> Workload:
         raise
     finally:
         os.close(fd)
-    return Workload(process, terminal=None, tail=Tail(path), output_path=path, copy=None)
+    return Workload(process, spec.argv, terminal=None, tail=Tail(path), output_path=path, copy=None)
 
 
 def _open_output(path: Path) -> int:

@@ -1,0 +1,153 @@
+"""The session's way to the agent: puts it in when needed, hands commands over, notices when it is lost."""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Callable
+
+from memtui.attach.inject import Attached
+from memtui.errors import ChannelError, MemtuiError, TargetDiedError
+from memtui.model import command as c
+from memtui.model.state import EventKind
+from memtui.model.target import Rung
+from memtui.model.units import format_seconds
+from memtui.session import messages as m
+from memtui.session.climber import Climber
+from memtui.session.conversation import Conversation, Emit
+
+_CLIMB_WAIT_SECONDS = 10.0
+AgentCommand = c.StartTracing | c.StopTracing | c.TakeSnapshot | c.CollectGarbage | c.ClimbToAgent
+
+
+class AgentPort:
+    """At most one agent, and the commands that wait for it. Belongs to the session's thread.
+
+    ``climbed`` is called in another thread when an attach is over; its argument is to be given to :meth:`arrived`.
+    ``rss_bytes`` reads the RSS now; ``outside`` tells rung and note without the agent.
+    """
+
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+        *,
+        emit: Emit,
+        clock: Callable[[], float],
+        climbed: Callable[[Attached | MemtuiError], None],
+        rss_bytes: Callable[[], int | None],
+        outside: Callable[[], tuple[Rung, str]],
+        interval_seconds: float,
+    ) -> None:
+        self._selector = selector
+        self._emit, self._clock = emit, clock
+        self._rss_bytes, self._outside = rss_bytes, outside
+        self._interval_seconds = interval_seconds
+        self._climber = Climber(climbed)
+        self._waiting: list[AgentCommand] = []
+        self._conversation: Conversation | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the agent is in and answers."""
+        return self._conversation is not None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a command waits for an agent that is not on its way."""
+        return bool(self._waiting) and self._conversation is None and not self._climber.climbing
+
+    def do(self, command: AgentCommand) -> None:
+        """Carry out ``command``, or keep it until the agent is in (see ``wanted``)."""
+        if self._conversation is None:
+            self._waiting.append(command)
+        else:
+            self._use(lambda agent: self._tell(agent, command))
+
+    def climb(self, pid: int) -> None:
+        """Begin to put the agent into ``pid``."""
+        self._emit(m.Busy(("attaching",)))
+        self._climber.start(pid)
+
+    def refuse(self) -> None:
+        """Forget the commands that wait."""
+        self._waiting.clear()
+
+    def arrived(self, outcome: Attached | MemtuiError) -> None:
+        """An attach is over."""
+        self._emit(m.Busy(()))
+        if isinstance(outcome, MemtuiError):
+            self._refused(outcome)
+        elif self._conversation is not None:
+            outcome.link.close()
+        else:
+            self._agent_in(outcome)
+
+    def tick(self, cpu_seconds: float) -> None:
+        """Once a tick."""
+        self._use(lambda agent: agent.tick(cpu_seconds))
+
+    def group(self, command: c.GroupAllocations) -> None:
+        """Group the live table otherwise."""
+        self._use(lambda agent: agent.group(command.by))
+
+    def hang_up(self) -> None:
+        """The target is gone, or another program: the agent is no more."""
+        conversation, self._conversation = self._conversation, None
+        if conversation is not None:
+            self._selector.unregister(conversation.link)
+            conversation.link.close()
+        self._emit(m.Busy(()))
+
+    def leave(self) -> None:
+        """Take the agent out again; an attach under way is waited for, because it must not be left half-way."""
+        self._climber.wait(_CLIMB_WAIT_SECONDS)
+        if self._conversation is not None:
+            self._conversation.leave()
+
+    def _agent_in(self, attached: Attached) -> None:
+        self._emit(m.Paused(attached.stop_seconds))
+        self._emit(m.Climbed(Rung.AGENT))
+        others = int(attached.hello.get("viewers", 1)) - 1
+        joined = f"; {others} other viewer{'s' if others > 1 else ''} there already" if others > 0 else ""
+        stopped = format_seconds(attached.stop_seconds)
+        self._emit(m.Noted(EventKind.INFO, f"Agent in: one thread was stopped for {stopped}{joined}"))
+        try:
+            self._conversation = Conversation(attached, self._interval_seconds, self._emit, self._clock)
+        except ChannelError as error:
+            attached.link.close()
+            self._lost(error)
+            return
+        self._selector.register(attached.link, selectors.EVENT_READ, self._receive)
+        waiting, self._waiting = self._waiting, []
+        for command in waiting:
+            self.do(command)
+
+    def _refused(self, error: MemtuiError) -> None:
+        self._waiting.clear()
+        if not isinstance(error, TargetDiedError):  # the next look says so
+            self._emit(m.Climbed(self._outside()[0], str(error)))
+            self._emit(m.Noted(EventKind.ERROR, str(error)))
+
+    def _tell(self, agent: Conversation, command: AgentCommand) -> None:
+        if isinstance(command, c.StartTracing):
+            agent.start_tracing(command.frames)
+        elif isinstance(command, c.StopTracing):
+            agent.stop_tracing()
+        elif isinstance(command, c.TakeSnapshot):
+            agent.snapshot(self._rss_bytes() or 0)
+        elif isinstance(command, c.CollectGarbage):
+            agent.collect(self._rss_bytes)
+
+    def _receive(self) -> None:
+        self._use(lambda agent: agent.receive())
+
+    def _use(self, use: Callable[[Conversation], None]) -> None:
+        if self._conversation is not None:
+            try:
+                use(self._conversation)
+            except ChannelError as error:
+                self._lost(error)
+
+    def _lost(self, error: ChannelError) -> None:
+        self.hang_up()
+        self._emit(m.Climbed(*self._outside()))
+        self._emit(m.Noted(EventKind.WARNING, f"{error} Observing from outside; the agent can be put in again."))
