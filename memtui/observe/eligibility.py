@@ -77,7 +77,7 @@ def _no_process(pid: int) -> RefusedError:
         )
     except (ProcessLookupError, OverflowError):
         pass
-    return RefusedError(f"There is no process {pid}.", next_step="`memtui ps` lists those that can be watched.")
+    return RefusedError(f"There is no process {pid}.", next_step="To find one: pgrep -af python")
 
 
 def _not_permitted(pid: int) -> RefusedError:

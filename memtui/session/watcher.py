@@ -141,6 +141,9 @@ class Watcher:
 
     def fall_back(self) -> tuple[Message, ...]:
         """The watched child of a launched command ended: watch the command itself again."""
+        with ProcessReader(self._root_pid) as root:
+            if root.state() in ("Z", "X"):
+                return ()
         self._reopen(self._root_pid)
         self._identity = self._reader.identity()
         return self._changed()

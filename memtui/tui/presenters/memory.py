@@ -17,7 +17,8 @@ def figures(state: State, width: int) -> Line:
     """RSS and its growth, then USS, PSS, swap and the limit as far as there is room."""
     sample = state.series.last
     if sample is None:
-        return fit(line(" ", Span("waiting for the first look at the process…", "dim")), width)
+        words = "it ended before the first look" if state.ending else "waiting for the first look at the process…"
+        return fit(line(" ", Span(words, "dim")), width)
     parts = [
         line(" ", Span("RSS ", "title"), Span(format_bytes(sample.rss_bytes).ljust(_SIZE_WIDTH), "strong")),
         growth_rate(state),
