@@ -196,4 +196,5 @@ def run_dashboard(session: Session, settings: Settings, exporter: Exporter) -> i
         replace_what_cannot_be_encoded()
     app = MemtuiApp(session, exporter=exporter, settings=settings)
     app.run()
-    return app.return_code or 0
+    # Without a code nobody asked it to leave: its main task was cancelled, as asyncio does on SIGINT.
+    return EXIT_INTERRUPTED if app.return_code is None else app.return_code
