@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from memtui.cli.options import add_dashboard_options, check_together, frames, process_id
+from memtui.cli.options import add_dashboard_options, check_options, process_id
 from memtui.errors import EXIT_OK, EXIT_TARGET_DIED
 
 HELP = "the dashboard on a running process"
@@ -36,13 +36,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
     """Arguments of this command. In ``--trace 4242`` the number is the process, as it is the only one."""
     args = parser.parse_args(arguments)
-    if args.pid is None and args.trace is not None and "--trace" in arguments:
-        number = arguments[arguments.index("--trace") + 1 :][:1]
-        if number and number[0].isdigit():
-            args.pid, args.trace = process_id(number[0]), frames("1")
+    if args.pid is None and "--trace" in arguments and arguments[-1] != "--trace":
+        args.pid, args.trace = process_id(str(args.trace)), 1
     if args.pid is None:
         parser.error("the PID of a process is missing")
-    check_together(args, agent=args.agent)
+    check_options(args, agent=args.agent)
     return args
 
 

@@ -18,7 +18,7 @@ def add_dashboard_options(parser: argparse.ArgumentParser) -> None:
         "--trace",
         metavar="FRAMES",
         nargs="?",
-        type=frames,
+        type=_number,
         const=1,
         help="start tracing allocations at once, with FRAMES frames each (default 1); slows the process down",
     )
@@ -32,8 +32,14 @@ def add_dashboard_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--theme", metavar="NAME", help="colours: memtui-dark, memtui-light, ... or one of your own")
 
 
-def check_together(args: argparse.Namespace, *, agent: bool = False) -> None:
-    """Raise UsageError for options that contradict each other."""
+def check_options(args: argparse.Namespace, *, agent: bool = False) -> None:
+    """Raise UsageError for options that contradict each other, and for more frames than tracemalloc takes."""
+    if args.trace is not None and not 1 <= args.trace <= _MOST_FRAMES:
+        raise UsageError(
+            f"--trace {args.trace} is not possible.",
+            why=f"A number of frames is between 1 and {_MOST_FRAMES}.",
+            next_step="Five tell most stories; each one costs.",
+        )
     if args.observe_only and (agent or args.trace is not None):
         other = "--agent" if agent else "--trace"
         raise UsageError(
@@ -60,10 +66,9 @@ def duration(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def frames(text: str) -> int:
-    """A number of frames that tracemalloc takes."""
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST_FRAMES):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of frames between 1 and {_MOST_FRAMES}")
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of frames")
     return int(text)
 
 

@@ -133,7 +133,7 @@ def _check_module(name: str, interpreter: str, environment: Mapping[str, str]) -
     """Ask the interpreter for the top-level name only: to find what is below, it would have to run the package."""
     top = name.partition(".")[0]
     what = f"The module {name} cannot be started."
-    if not top.isidentifier():
+    if not top or os.sep in name:
         raise TargetError(
             what, why=f"{name!r} is not the name of a module.", next_step="Leave out the -m for a file."
         )

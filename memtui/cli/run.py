@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memtui.cli.options import add_dashboard_options, check_together, duration
+from memtui.cli.options import add_dashboard_options, check_options, duration
 from memtui.cli.program import DEMO, Kind, Program, command_line, split
 from memtui.errors import EXIT_OK, MemtuiError, UsageError, WriteError
 
@@ -84,7 +84,7 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Nam
             why="After -- the program is started as it is.",
             next_step="Leave it out.",
         )
-    check_together(args)
+    check_options(args)
     args.program = program
     return args
 
