@@ -8,7 +8,7 @@ from enum import Enum
 from memtui.model.allocation import Allocations, GroupBy, Snapshot, Tracing
 from memtui.model.gc import GcPauses, GcState
 from memtui.model.sample import Cost, Series
-from memtui.model.target import Ending, Rung, Target
+from memtui.model.target import Ending, ProcessFacts, Rung, Target
 
 EVENT_BOUND = 200
 SNAPSHOT_BOUND = 20
@@ -79,3 +79,5 @@ class State:
     memory_limit_bytes: int | None = None
     """The smallest cgroup limit over the target, if any."""
     ending: Ending | None = None
+    processes: tuple[ProcessFacts, ...] = ()
+    """The target and its descendants, looked at every few seconds; bounded."""

@@ -29,6 +29,16 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessFacts:
+    """One process of the watched tree. ``status`` in psutil's words: running, sleeping, zombie, …"""
+
+    pid: int
+    parent: int
+    status: str
+    rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How the target went away. ``exit_code`` and ``signal`` are known only for a workload that memtui started."""
 

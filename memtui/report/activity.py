@@ -7,6 +7,7 @@ from typing import Any
 from memtui.analysis.growth import Growth
 from memtui.model.sample import Summary
 from memtui.model.state import State
+from memtui.model.target import ProcessFacts
 
 
 def memory(state: State, growth: Growth, trend: str | None) -> dict[str, Any]:
@@ -52,16 +53,31 @@ def garbage_collector(state: State) -> dict[str, Any]:
     }
 
 
-def process(state: State, growth: Growth) -> dict[str, Any]:
-    """The one process this version watches. Its parent and its scheduler state are not looked at."""
+def processes(state: State, growth: Growth) -> list[dict[str, Any]]:
+    """The watched process first, then its descendants. PSS and growth are known of the watched one only."""
     last = state.series.last
-    return {
+    seen = {one.pid: one for one in state.processes}
+    own = seen.pop(state.target.pid, None)
+    status = own.status if own else None
+    first = {
         "pid": state.target.pid,
-        "parent": None,
-        "status": None if state.ending is None else "ended",
+        "parent": own.parent if own else None,
+        "status": status if state.ending is None else "ended",
         "rss_bytes": last.rss_bytes if last else None,
         "pss_bytes": last.pss_bytes if last else None,
         "growth_bytes_per_second": _rounded(growth.bytes_per_second),
+    }
+    return [first, *(_descendant(one) for one in seen.values())]
+
+
+def _descendant(one: ProcessFacts) -> dict[str, Any]:
+    return {
+        "pid": one.pid,
+        "parent": one.parent,
+        "status": one.status,
+        "rss_bytes": one.rss_bytes,
+        "pss_bytes": None,
+        "growth_bytes_per_second": None,
     }
 
 

@@ -49,7 +49,7 @@ def build_report(state: State) -> dict[str, Any]:
         "suspects": suspects(state),
         "types": heap.types(state),
         "allocations": heap.allocations(state),
-        "processes": [activity.process(state, growth)],
+        "processes": activity.processes(state, growth),
         "alerts": [],
         "samples": activity.samples(state),
         "cost": activity.cost(state),

@@ -8,7 +8,7 @@ from memtui.model.allocation import Allocations, GroupBy, Snapshot, Tracing
 from memtui.model.gc import GcPauses, GcState
 from memtui.model.sample import Sample
 from memtui.model.state import EventKind
-from memtui.model.target import Ending, Rung, Target
+from memtui.model.target import Ending, ProcessFacts, Rung, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,13 @@ class TargetChanged:
 
     target: Target
     memory_limit_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FamilySeen:
+    """The target and its descendants."""
+
+    processes: tuple[ProcessFacts, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,7 @@ class Ended:
 Message = (
     Looked
     | TargetChanged
+    | FamilySeen
     | Climbed
     | AgentReported
     | Paused

@@ -41,6 +41,11 @@ def _target_changed(message: m.TargetChanged, state: State) -> State:
 
 
 @_fold.register
+def _family_seen(message: m.FamilySeen, state: State) -> State:
+    return replace(state, processes=message.processes)
+
+
+@_fold.register
 def _climbed(message: m.Climbed, state: State) -> State:
     state = replace(state, rung=message.rung, note=message.note)
     if message.rung in (Rung.PROCESS, Rung.OBSERVE):

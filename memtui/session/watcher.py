@@ -11,11 +11,14 @@ from memtui.model.sample import Sample
 from memtui.model.state import EventKind
 from memtui.model.target import Rung, Target
 from memtui.observe.eligibility import check_attachable, check_observable, check_process
+from memtui.observe.family import family
 from memtui.observe.gcstate import GcReader
 from memtui.observe.process import ProcessReader, children, find_python
-from memtui.session.messages import Climbed, Looked, Message, Noted, TargetChanged
+from memtui.session.messages import Climbed, FamilySeen, Looked, Message, Noted, TargetChanged
 
 _RETRY_SECONDS = 1.0
+_FAMILY_SECONDS = 5.0
+_FAMILY_DELAY_SECONDS = 2.0
 
 
 class Watcher:
@@ -37,6 +40,7 @@ class Watcher:
         self._python: str | None = None
         self._note = ""
         self._retry_at = 0.0
+        self._family_due = time.monotonic() + _FAMILY_DELAY_SECONDS
         self._children: set[int] = set(children(pid))
         self.climb()
 
@@ -101,7 +105,7 @@ class Watcher:
             sample.threads,
             time.process_time(),
         )
-        return (*changes, looked, *self._forks())
+        return (*changes, looked, *self._forks(), *self._family())
 
     def close(self) -> None:
         """Let go of the process."""
@@ -157,6 +161,15 @@ class Watcher:
         self._gc, self._python = None, None
         self._children = set(children(pid))
         self.climb()
+
+    def _family(self) -> tuple[Message, ...]:
+        if time.monotonic() < self._family_due:
+            return ()
+        began = time.monotonic()
+        seen = family(self.pid)
+        # Walking the tree reads every process of the machine: it may take one percent of a core.
+        self._family_due = time.monotonic() + max(_FAMILY_SECONDS, 100 * (time.monotonic() - began))
+        return (FamilySeen(seen),)
 
     def _forks(self) -> tuple[Message, ...]:
         now = set(children(self.pid))

@@ -25,7 +25,7 @@ import memtui
 from memtui.model.allocation import GroupBy
 from memtui.model.sample import Sample, Series
 from memtui.model.state import Event, EventKind, State
-from memtui.model.target import Rung, Target
+from memtui.model.target import ProcessFacts, Rung, Target
 from memtui.report.build import build_report, load_schema
 from memtui.report.write import render
 
@@ -46,7 +46,16 @@ def test_the_schema_is_one() -> None:
     assert objects
     for one in objects:
         assert one["additionalProperties"] is False
-        assert set(one["required"]) == set(one["properties"]), "every key is always there"
+        only_in_profile = {"status", "status_reason", "profile"} if "profile" in one["properties"] else set()
+        assert set(one["required"]) == set(one["properties"]) - only_in_profile, "every other key is always there"
+
+
+def test_processes_lists_the_target_and_its_descendants() -> None:
+    child = ProcessFacts(4243, 4242, "sleeping", 1000)
+    state = replace(full_state(), processes=(ProcessFacts(full_state().target.pid, 1, "running", 5), child))
+    first, second = check(state)["processes"]
+    assert (first["parent"], first["status"]) == (1, "running")
+    assert (second["pid"], second["parent"], second["rss_bytes"], second["pss_bytes"]) == (4243, 4242, 1000, None)
 
 
 @pytest.mark.parametrize("name", STATES)
