@@ -5,6 +5,7 @@ own; no name of it stays anywhere. The other end of the channel is fetched by me
 thing others can see is an anonymous memory file whose name carries the token and the number of that end.
 """
 
+import _imp
 import os
 import sys
 import time
@@ -17,40 +18,75 @@ _PACKAGE = "_memtui_agent"
 _FETCH_SECONDS = 10.0
 
 
-def boot(token: str, expires_at: float) -> None:
-    """Open a channel for one viewer; join the running agent, or become it. Never raises."""
+def start(token: str, expires_at: float, pid: int) -> None:
+    """`boot` in a new thread, for a source that is run by the main thread."""
+    try:
+        _original("_thread", "start_new_thread")(boot, (token, expires_at, pid))
+    except KeyboardInterrupt:
+        # Ctrl-C came just now and was meant for the program: from another thread it gets there.
+        import _thread
+
+        _thread.start_new_thread(_thread.interrupt_main, ())
+
+
+def boot(token: str, expires_at: float, pid: int) -> None:
+    """Open a channel for one viewer; join the running agent, or become it. Never raises.
+
+    Does nothing after ``expires_at``, nor in a forked child that inherited the queued call (``pid`` is the process).
+    """
     try:
         import _signal  # type: ignore[import-not-found]
 
         _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
-        modules: "Any" = sys.modules
-        package = modules.setdefault(_PACKAGE, _new_package())
-        if time.time() > expires_at or token in package.tokens:
+        package = _enter(token, pid) if time.time() < expires_at and os.getpid() == pid else None
+        if package is None:
             return
-        package.tokens.append(token)
         try:
             channel = _open_channel(token)
             if channel is not None:
                 _serve(package, channel)
         finally:
-            package.tokens.remove(token)
-            if not package.tokens and "agent" not in package.__dict__:
-                _remove(package)
+            _exit(token, package)
     except BaseException:
         return
 
 
-def _new_package() -> "Any":
-    package: "Any" = type(sys)(_PACKAGE)
-    package.__path__ = []
-    package.tokens = []
-    return package
+# The import lock is the one lock of the process that a fork waits for and that gevent does not replace.
 
 
-def _remove(package: "Any") -> None:
-    if sys.modules.get(_PACKAGE) is package:
-        for name in [one for one in sys.modules if one.split(".")[0] == _PACKAGE]:
-            del sys.modules[name]
+def _enter(token: str, pid: int) -> "Optional[Any]":
+    """The agent's package, with ``token`` noted in it; None when it was noted before."""
+    _imp.acquire_lock()
+    try:
+        package: "Any" = sys.modules.get(_PACKAGE)
+        if package is None or package.pid != pid:  # a forked child has its parent's package, but not its agent
+            package = type(sys)(_PACKAGE)
+            package.__path__, package.tokens, package.pid = [], [], pid
+            sys.modules[_PACKAGE] = package
+        if token in package.tokens:
+            return None
+        package.tokens.append(token)
+        return package
+    finally:
+        _imp.release_lock()
+
+
+def _exit(token: str, package: "Any") -> None:
+    """The last one out removes the package."""
+    _imp.acquire_lock()
+    try:
+        package.tokens.remove(token)
+        if not package.tokens and sys.modules.get(_PACKAGE) is package:
+            for name in [one for one in sys.modules if one.split(".")[0] == _PACKAGE]:
+                del sys.modules[name]
+    finally:
+        _imp.release_lock()
+
+
+def _original(module: str, name: str) -> "Any":
+    """The function as the standard library made it, also where gevent put its own in its place."""
+    gevent = sys.modules.get("gevent.monkey")
+    return gevent.get_original(module, name) if gevent is not None else getattr(__import__(module), name)
 
 
 def _open_channel(token: str) -> "Optional[Any]":
@@ -105,7 +141,7 @@ def _join(package: "Any", channel: "Any") -> bool:
     while "agent" in package.__dict__ and time.time() < end:
         if package.agent.adopt(channel):
             return True
-        time.sleep(0.01)
+        _original("time", "sleep")(0.01)
     return False
 
 

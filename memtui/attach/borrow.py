@@ -18,34 +18,17 @@ import signal
 import time
 from collections.abc import Callable
 
-from memtui.attach import ptrace
+from memtui.attach import harmless, ptrace
 from memtui.attach import x86_64 as arch
+from memtui.attach.outcome import EndedError, FailedCallError, NotNowError, StoppedByUserError, UnfinishedCallError
 
 _SYNCHRONOUS = (signal.SIGILL, signal.SIGTRAP, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV, signal.SIGSYS)
 _NEVER_BLOCKED = sum(1 << (int(one) - 1) for one in (*_SYNCHRONOUS, signal.SIGKILL, signal.SIGSTOP))
 _ALL_BLOCKED = ((1 << 64) - 1) & ~_NEVER_BLOCKED
 _STOP_PATIENCE_SECONDS = 0.25
 _KERNEL_PATIENCE_SECONDS = 20.0
-
-
-class NotNowError(Exception):
-    """The thread is at no harmless point; nothing was changed. Another moment may do."""
-
-
-class EndedError(Exception):
-    """The process ended."""
-
-
-class StoppedByUserError(Exception):
-    """The process is stopped by job control (Ctrl-Z, SIGSTOP)."""
-
-
-class UnfinishedCallError(Exception):
-    """A call did not return in time. The thread was given back, or finishes the call and heals by itself."""
-
-
-class FailedCallError(Exception):
-    """A call made in the thread failed; the thread was given back."""
+_PREEMPTED_PATIENCE_SECONDS = 10.0
+"""A call that neither returns nor sleeps is being kept from the processor: it may hold a lock, so it has to go on."""
 
 
 class BorrowedThread:
@@ -63,6 +46,7 @@ class BorrowedThread:
         self._call_cancelled = False
         self._held: list[int] = []
         self._raw = b""
+        self._xsave = b""
         self._mask = 0
         self._frame: arch.HealFrame | None = None
 
@@ -92,8 +76,12 @@ class BorrowedThread:
         return arch.unpack(self._raw)
 
     def write(self, address: int, data: bytes) -> None:
-        """Write into the process, whatever the protection of the page."""
-        if os.pwrite(self._mem, data, address) != len(data):
+        """Write into the process, whatever the protection of the page. Raises FailedCallError."""
+        try:
+            written = os.pwrite(self._mem, data, address)
+        except OSError as error:
+            raise FailedCallError(f"memory of the process could not be written: {error.strerror}") from error
+        if written != len(data):
             raise FailedCallError("memory of the process could not be written")
 
     def read(self, address: int, size: int) -> bytes:
@@ -102,21 +90,24 @@ class BorrowedThread:
 
     def take(self, restore_rt: int) -> None:
         """Prepare the thread for calls: write the healing frame below its stack. Raises NotNowError."""
-        if self._in_restartable_sequence():
+        if harmless.in_restartable_sequence(self._tid, self.registers["rip"], self.read):
             raise NotNowError("the thread is inside a restartable sequence")
         self._mask = ptrace.read_signal_mask(self._tid)
+        self._xsave = ptrace.read_registers(self._tid, ptrace.NT_X86_XSTATE)
         self._frame = self.heal_frame(restore_rt, arch.below_red_zone(self._raw))
+        lowest, top = self._frame.stack_pointer, self.registers["rsp"]
+        if not harmless.has_room(self._pid, lowest, top):
+            raise NotNowError("the thread's stack has no room")
         try:
             for address, data in self._frame.blocks:
                 self.write(address, data)
-        except (OSError, FailedCallError) as error:
+        except FailedCallError as error:
             raise NotNowError("the thread's stack has no room") from error
         self._checkpoint("frame-written")
 
     def heal_frame(self, restore_rt: int, below: int) -> arch.HealFrame:
         """A frame that restores this thread, to be placed under the address ``below``."""
-        xsave = ptrace.read_registers(self._tid, ptrace.NT_X86_XSTATE)
-        return arch.HealFrame(self._raw, xsave, self._mask, restore_rt, below)
+        return arch.HealFrame(self._raw, self._xsave, self._mask, restore_rt, below)
 
     def syscall(self, instruction: int, number: int, *arguments: int) -> int:
         """Make one system call at ``instruction`` (a ``syscall; ret``); returns its result, negative for an error."""
@@ -128,8 +119,8 @@ class BorrowedThread:
             try:
                 kind, _, value = self._next_syscall_stop(end)
             except TimeoutError as error:
-                self._give_up(can_abort=False)
-                raise UnfinishedCallError from error
+                self._taken = False  # it heals by itself once the call returns
+                raise UnfinishedCallError("a call in the process did not return in time") from error
             if kind == 2:
                 self._checkpoint("syscall-done")
                 return value
@@ -146,8 +137,8 @@ class BorrowedThread:
         """Call ``function`` on the stack under ``stack`` (a heal frame written there); wait for its return.
 
         Returns the results of the system calls it made, by number (the last of each). After ``patience_seconds``
-        raises UnfinishedCallError: with ``can_abort`` the thread is given back as it was, otherwise it is let go to
-        finish the call and restore itself.
+        raises UnfinishedCallError: with ``can_abort`` a thread that sleeps in the call is given back as it was,
+        otherwise it is let go to finish the call and restore itself.
         """
         self._set_off(
             rip=function, rax=0, rsp=stack.stack_pointer, **dict(zip(arch.CALL_ARGUMENTS, arguments, strict=False))
@@ -156,12 +147,16 @@ class BorrowedThread:
         results: dict[int, int] = {}
         number = -1
         end = time.monotonic() + patience_seconds
+        last = end + _PREEMPTED_PATIENCE_SECONDS if can_abort else end
         while True:
             try:
                 kind, stack_pointer, value = self._next_syscall_stop(end)
             except TimeoutError as error:
-                self._give_up(can_abort)
-                raise UnfinishedCallError from error
+                if (can_abort and self._stop_asleep()) or time.monotonic() >= last:
+                    self._taken = self._stopped  # otherwise it heals by itself once the call returns
+                    raise UnfinishedCallError("a call in the process did not return in time") from error
+                end = min(last, time.monotonic() + patience_seconds)
+                continue
             if kind == 2:
                 results[number] = value
             elif value == arch.SYS_RT_SIGRETURN and stack_pointer == stack.context:
@@ -172,7 +167,8 @@ class BorrowedThread:
 
     def _set_off(self, **changes: int) -> None:
         """Point the thread at what it is to do. At the entry of a system call this cancels that call."""
-        registers = self.registers | {"orig_rax": arch.NO_SYSCALL} | changes
+        before = self.registers
+        registers = before | {"orig_rax": arch.NO_SYSCALL, "eflags": arch.calling_flags(before["eflags"])} | changes
         first, self._taken = not self._taken, True
         self._call_cancelled = self._at_entry
         self._checkpoint("before-registers")
@@ -185,7 +181,8 @@ class BorrowedThread:
     def _next_syscall_stop(self, end: float) -> tuple[int, int, int]:
         """Run to the next entry (1) or exit (2) of a system call. Raises TimeoutError."""
         while True:
-            ptrace.resume_to_syscall(self._tid)
+            if self._stopped:
+                ptrace.resume_to_syscall(self._tid)
             self._stopped = self._at_entry = False
             self._checkpoint("running")
             status = self._wait(end)
@@ -208,15 +205,30 @@ class BorrowedThread:
             raise FailedCallError(f"the call failed with signal {number}")
         self._held.append(number)
 
-    def _give_up(self, can_abort: bool) -> None:
-        if not can_abort:
-            self._taken = False  # it heals by itself once the call returns
-            return
+    def _stop_asleep(self) -> bool:
+        """Stop a thread that sleeps in a lock; True when it does. One that merely was not scheduled goes on."""
+        if not harmless.waits_for_lock(self._pid, self._tid):
+            return False
         ptrace.interrupt(self._tid)
-        end = time.monotonic() + _STOP_PATIENCE_SECONDS
-        while self._wait(end) >> 16 != ptrace.EVENT_STOP:
+        try:
+            self._run_into_stop(_STOP_PATIENCE_SECONDS)
+        except TimeoutError:
+            return False
+        now = arch.unpack(ptrace.read_registers(self._tid, ptrace.NT_PRSTATUS))
+        return arch.interrupted_call(now) == arch.SYS_FUTEX
+
+    def _run_into_stop(self, seconds: float) -> None:
+        """Run on to the stop inside the kernel's signal path that was asked for. Raises TimeoutError."""
+        end = time.monotonic() + seconds
+        while True:
+            self._stopped = False
+            status = self._wait(end)
+            self._stopped = True
+            if status >> 16 == ptrace.EVENT_STOP:
+                return
+            if not status >> 16 and os.WSTOPSIG(status) != ptrace.SYSCALL_STOP_SIGNAL:
+                self._keep_signal(os.WSTOPSIG(status))
             ptrace.resume(self._tid)
-        self._stopped = True
 
     def _give_back(self) -> None:
         """Stop once more inside the kernel's signal path, then restore mask and registers."""
@@ -229,10 +241,10 @@ class BorrowedThread:
         ptrace.interrupt(self._tid)
         ptrace.resume(self._tid)
         self._checkpoint("to-signal-path")
-        end = time.monotonic() + _KERNEL_PATIENCE_SECONDS
-        while self._wait(end) >> 16 != ptrace.EVENT_STOP:
-            ptrace.resume(self._tid)
+        self._run_into_stop(_KERNEL_PATIENCE_SECONDS)
         self._checkpoint("in-signal-path")
+        ptrace.write_registers(self._tid, ptrace.NT_X86_XSTATE, self._xsave)
+        self._checkpoint("fpu-restored")
         ptrace.write_signal_mask(self._tid, self._mask)
         self._checkpoint("mask-restored")
         ptrace.write_registers(self._tid, ptrace.NT_PRSTATUS, self._raw)
@@ -242,12 +254,12 @@ class BorrowedThread:
         if self._mem >= 0:
             os.close(self._mem)
             self._mem = -1
+        for one in self._held:
+            ptrace.queue_signal(self._pid, self._tid, one)  # a detach from this kind of stop would lose it
         try:
-            ptrace.detach(self._tid, self._held[0] if self._held else 0)
+            ptrace.detach(self._tid)
         except OSError:
             return  # it is gone, or never stopped: the kernel detaches when this helper exits
-        for one in self._held[1:]:
-            ptrace.queue_signal(self._pid, self._tid, one)
         self._checkpoint("detached")
 
     def _await_stop(self) -> None:
@@ -282,14 +294,3 @@ class BorrowedThread:
                 if time.monotonic() > end:
                     raise TimeoutError
                 time.sleep(0.00003)
-
-    def _in_restartable_sequence(self) -> bool:
-        area = ptrace.rseq_area(self._tid)
-        if not area:
-            return False
-        descriptor = int.from_bytes(self.read(area + 8, 8), "little")
-        if not descriptor:
-            return False
-        start = int.from_bytes(self.read(descriptor + 8, 8), "little")
-        length = int.from_bytes(self.read(descriptor + 16, 8), "little")
-        return start <= self.registers["rip"] < start + length

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from memtui.attach import borrow, stubs
+from memtui.attach import borrow, harmless, outcome, stubs
 from memtui.attach import x86_64 as arch
 
 KILL_POINT_VARIABLE = "MEMTUI_KILL_HELPER_AT"
@@ -51,47 +51,52 @@ class Attempt:
             self._check_same_process()
             asleep = arch.sleeps_harmlessly(thread.registers)
             if not asleep and (self._plan["route"] == "thread" or self._tid != self._pid):
-                raise borrow.NotNowError("the thread is not in a harmless wait")
+                raise outcome.NotNowError("the thread is not in a harmless wait")
             thread.take(self._restore_rt)
             route = self._start(thread, asleep)
         return {"outcome": route, "tid": self._tid, "stop_seconds": time.monotonic() - began}
 
     def _check_same_process(self) -> None:
-        if _start_code(self._pid) != self._plan["start_code"]:
-            raise borrow.NotNowError("the process has replaced its program (exec)")
+        if program_identity(self._pid) != self._plan["identity"]:
+            raise outcome.ReplacedError
 
     def _start(self, thread: borrow.BorrowedThread, asleep: bool) -> str:
         size = stubs.page_bytes(self._source)
         executable = self._plan["route"] != "no-exec"
-        base = self._map(thread, size, _PROT_READ | _PROT_EXEC) if executable else -errno.EACCES
-        if base in (-errno.EACCES, -errno.EPERM):
-            executable = False
-            base = self._map(thread, size, _PROT_READ | _PROT_WRITE)
+        base = self._map(thread, size, _PROT_READ | (_PROT_EXEC if executable else _PROT_WRITE))
+        if executable and base in (-errno.EACCES, -errno.EPERM):
+            raise outcome.NoExecutableMemoryError
         _require(base, "memory could not be mapped")
-        scratch = self._map(thread, _SCRATCH_BYTES, _PROT_READ | _PROT_WRITE)
-        _require(scratch, "memory could not be mapped")
-        result = scratch + _SCRATCH_BYTES - _SLOT_BYTES
-        stack = thread.heal_frame(self._restore_rt, result)
-        for address, data in stack.blocks:
-            thread.write(address, data)
         try:
-            if not executable:
-                return self._queue_without_code(thread, base, stack)
-            page = stubs.build_page(
-                base, self._source, self._symbols, result, self._plan["gadgets"].get("zero_drop_ret")
-            )
-            thread.write(base, page.content)
-            return (
-                self._begin_thread(thread, page, stack, result)
-                if asleep
-                else self._queue(thread, page, stack, result)
-            )
-        except borrow.FailedCallError:
+            return self._start_from(thread, base, executable, asleep)
+        except (outcome.FailedCallError, outcome.NoExecutableMemoryError):
             thread.syscall(self._instruction, arch.SYS_MUNMAP, base, size)
             raise
+
+    def _start_from(self, thread: borrow.BorrowedThread, base: int, executable: bool, asleep: bool) -> str:
+        """Start the agent from the mapping at ``base``, by calls on a stack of memtui's own."""
+        scratch = self._map(thread, _SCRATCH_BYTES, _PROT_READ | _PROT_WRITE)
+        _require(scratch, "memory could not be mapped")
+        try:
+            result = scratch + _SCRATCH_BYTES - _SLOT_BYTES
+            stack = thread.heal_frame(self._restore_rt, result)
+            for address, data in stack.blocks:
+                thread.write(address, data)
+            if not executable:
+                return self._queue_without_code(thread, base, stack)
+            page = self._write_page(thread, base, result)
+            return (self._begin_thread if asleep else self._queue)(thread, page, stack, result)
         finally:
-            if sys.exc_info()[0] is not borrow.UnfinishedCallError:
+            if sys.exc_info()[0] is not outcome.UnfinishedCallError:
                 thread.syscall(self._instruction, arch.SYS_MUNMAP, scratch, _SCRATCH_BYTES)
+
+    def _write_page(self, thread: borrow.BorrowedThread, base: int, result: int) -> stubs.Page:
+        page = stubs.build_page(base, self._source, self._symbols, result, self._plan["gadgets"].get("zero_drop_ret"))
+        try:
+            thread.write(base, page.content)
+        except outcome.FailedCallError as error:
+            raise outcome.NoExecutableMemoryError from error  # a kernel that lets nobody write to read-only pages
+        return page
 
     def _map(self, thread: borrow.BorrowedThread, size: int, protection: int) -> int:
         arguments = (_ANY_ADDRESS, size, protection, _MAP_PRIVATE_ANONYMOUS, _NO_FILE, 0)
@@ -112,7 +117,7 @@ class Attempt:
         thread.write(result, b"\xff" * 4)
         thread.call(page.queue, (page.pending, page.source), stack, _PENDING_PATIENCE_SECONDS, True)
         if int.from_bytes(thread.read(result, 4), "little", signed=True) != 0:
-            raise borrow.FailedCallError("the interpreter's queue of pending calls is full")
+            raise outcome.FailedCallError("the interpreter's queue of pending calls is full")
         return "queued"
 
     def _queue_without_code(self, thread: borrow.BorrowedThread, base: int, stack: arch.HealFrame) -> str:
@@ -124,62 +129,53 @@ class Attempt:
 
 def _require(result: int, complaint: str) -> None:
     if result < 0:
-        raise borrow.FailedCallError(f"{complaint}: {os.strerror(-result)}")
+        raise outcome.FailedCallError(f"{complaint}: {os.strerror(-result)}")
 
 
-def _start_code(pid: int) -> int:
-    """Start of the program's code, from ``/proc/PID/stat``: changes when the process executes another program."""
+def program_identity(pid: int) -> list[int]:
+    """Tells the program in the process from any that it executes later, and from a later process of this number.
+
+    When it was started, where its code and where its stack begin; from ``/proc/PID/stat``.
+    """
     with open(f"/proc/{pid}/stat", "rb") as file:
-        return int(file.read().rpartition(b")")[2].split()[23])
-
-
-def _rank(pid: int, tid: int) -> int:
-    """Which thread to borrow first: 0 asleep where the kernel restarts the call, 1 the running main thread,
-    2 asleep where C code may see EINTR, 9 none of them."""
-    try:
-        with open(f"/proc/{pid}/task/{tid}/syscall") as file:
-            fields = file.read().split()
-    except OSError:
-        return 9
-    if not fields or fields[0] in ("running", "-1"):
-        return 1 if tid == pid else 9
-    number = int(fields[0])
-    if number == arch.SYS_FUTEX and int(fields[2], 16) & 0x7F != arch.FUTEX_WAIT_BITSET:
-        return 1 if tid == pid else 9
-    if number not in arch.HARMLESS_WAITS:
-        return 1 if tid == pid else 9
-    return 2 if number in arch.INTERRUPTED_FOR_C_CODE else 0
-
-
-def _candidates(plan: Mapping[str, Any]) -> list[int]:
-    pid: int = plan["pid"]
-    ranked = sorted((_rank(pid, tid), tid != pid, tid) for tid in map(int, os.listdir(f"/proc/{pid}/task")))
-    wanted = [tid for rank, _, tid in ranked if rank < (9 if plan["route"] != "thread" else 3)]
-    if plan["route"] == "no-exec":
-        wanted = [pid]
-    return wanted[:_THREADS_TRIED]
+        fields = file.read().rpartition(b")")[2].split()
+    return [int(fields[19]), int(fields[23]), int(fields[25])]
 
 
 def attempt(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Try the threads of the target in order of harmlessness; the first that serves is used."""
     reasons: list[str] = []
     try:
-        for tid in _candidates(plan):
+        for tid in harmless.candidates(plan["pid"], plan["route"], _THREADS_TRIED):
             try:
                 return Attempt(plan, tid).run()
-            except borrow.NotNowError as error:
+            except outcome.NotNowError as error:
                 reasons.append(str(error))
             except PermissionError as error:
-                return {"outcome": "refused", "reason": f"the kernel refused ptrace ({error.strerror})"}
-    except (borrow.EndedError, FileNotFoundError, ProcessLookupError):
+                if not _passing(plan["pid"], tid):
+                    return {"outcome": "refused", "reason": f"the kernel refused ptrace ({error.strerror})"}
+                reasons.append("another tracer holds the thread")
+            except (outcome.EndedError, FileNotFoundError, ProcessLookupError):
+                if not harmless.alive(plan["pid"]):
+                    return {"outcome": "ended"}
+                reasons.append("the thread ended")
+    except FileNotFoundError:
         return {"outcome": "ended"}
-    except borrow.StoppedByUserError:
-        return {"outcome": "stopped"}
-    except borrow.UnfinishedCallError:
-        return {"outcome": "busy", "reason": "a call in the process did not return in time"}
-    except borrow.FailedCallError as error:
-        return {"outcome": "failed", "reason": str(error)}
+    except TimeoutError:
+        return {"outcome": "busy", "reason": "the process did not stop in time"}
+    except outcome.AttemptError as error:
+        return {"outcome": error.outcome, "reason": str(error)}
     return {"outcome": "busy", "reason": "; ".join(dict.fromkeys(reasons)) or "no thread is at a harmless point"}
+
+
+def _passing(pid: int, tid: int) -> bool:
+    """Whether ptrace was refused for a passing reason: the thread is ending, or another memtui holds it just now."""
+    try:
+        with open(f"/proc/{pid}/task/{tid}/status") as file:
+            status = file.read()
+        return harmless.thread_state(pid, tid) in "ZX" or "\nTracerPid:\t0\n" not in status
+    except OSError:
+        return True
 
 
 _passed: Counter[str] = Counter()

@@ -12,7 +12,7 @@ from typing import Any
 
 from memtui import paths
 from memtui.attach.plan import LIFETIME_SECONDS, agent_sources, bootstrap_source, build_plan
-from memtui.channel.fetch import announced, fetch
+from memtui.channel.fetch import announced, check_supported, fetch
 from memtui.channel.link import AgentLink
 from memtui.errors import ChannelError, RefusedError, TargetDiedError
 from memtui.observe.eligibility import check_attachable
@@ -21,6 +21,8 @@ from memtui.observe.process import ProcessReader
 from memtui.protocol import Frame
 
 _QUEUED_PATIENCE_SECONDS = 0.3
+_PAUSE_SECONDS = 0.02
+_STARTED = ("started", "queued", "queued-without-code")
 _DEADLINE_SECONDS = 8.0
 _HELPER_SECONDS = 40.0
 _ANSWER_SECONDS = 15.0
@@ -44,15 +46,15 @@ def attach_agent(pid: int) -> Attached:
     Takes milliseconds in the target; up to some seconds when no safe point comes. Raises RefusedError (nothing was
     changed, or what was queued will do nothing), TargetDiedError, ChannelError.
     """
-    interpreter = check_attachable(pid)
-    with GcReader(interpreter) as reader:
-        _wait_until_ready(reader, pid)
+    check_supported()
     with ProcessReader(pid) as process:
-        plan = build_plan(interpreter, process.identity().start_code)
+        identity, inner_pid = process.identity(), int(process.status()["NSpid"].split()[-1])
+    interpreter = check_attachable(pid)
     token = secrets.token_hex(6)
-    attempts = _Attempts(pid, plan, token)
-    number = attempts.until_announced()
-    link = AgentLink(fetch(pid, number))
+    with GcReader(interpreter) as reader:
+        attempts = _Attempts(pid, inner_pid, reader, build_plan(interpreter, identity), token)
+        number = attempts.until_announced()
+    link = AgentLink(fetch(pid, number, token))
     try:
         link.send(b"x")
         hello = _load_agent(link)
@@ -66,8 +68,9 @@ def attach_agent(pid: int) -> Attached:
 class _Attempts:
     """The tries of one attach: the best thread first, then any thread that waits harmlessly, until the deadline."""
 
-    def __init__(self, pid: int, plan: dict[str, Any], token: str) -> None:
-        self._pid, self._plan, self._token = pid, plan, token
+    def __init__(self, pid: int, inner_pid: int, reader: GcReader, plan: dict[str, Any], token: str) -> None:
+        self._pid, self._inner_pid, self._reader = pid, inner_pid, reader
+        self._plan, self._token = plan, token
         self._end = time.monotonic() + _DEADLINE_SECONDS
         self._expires_at = time.time() + LIFETIME_SECONDS
         self._reason = ""
@@ -78,47 +81,55 @@ class _Attempts:
         """The number of the announced end of the channel. Raises RefusedError at the deadline."""
         route = "auto"
         while time.monotonic() < self._end:
-            started = self._attempt(route)
-            patience = self._end if started == "started" else time.monotonic() + _QUEUED_PATIENCE_SECONDS
-            number = self._poll(patience if started else time.monotonic() + 0.02)
+            _wait_until_ready(self._reader, self._pid)
+            outcome = self._attempt(route)
+            number = self._poll(self._patience(outcome))
             if number is not None:
                 return number
-            if started.startswith("queued"):
+            if outcome == "queued":
                 route = "thread"  # the main thread may have gone to sleep, or sits in a long call
+            elif outcome == "no-exec":
+                route = "no-exec"
         raise RefusedError(
             f"The agent could not be put into {self._pid} within {_DEADLINE_SECONDS:.0f} s.",
             why=f"Its threads reached no point at which Python code can run ({self._reason or 'long calls in C'}).",
             next_step="The process is unharmed and can still be observed; try again when it is less busy.",
         )
 
+    def _patience(self, outcome: str) -> float:
+        """Until when to wait for the announcement. Without code nothing but the main thread can bring it."""
+        now = time.monotonic()
+        if outcome in ("started", "queued-without-code"):
+            return self._end
+        return now + (_QUEUED_PATIENCE_SECONDS if outcome == "queued" else _PAUSE_SECONDS)
+
     def _attempt(self, route: str) -> str:
-        """One run of the helper. Returns how the agent was started, or "" when it was not."""
-        answer = _run_helper(self._plan | {"route": route, "source": self._source(route)})
+        """One run of the helper. Returns its outcome; raises when there is no use in another."""
+        source = bootstrap_source(self._token, self._expires_at, self._inner_pid, in_main_thread=route == "no-exec")
+        answer = _run_helper(self._plan | {"route": route, "source": source})
         outcome = str(answer["outcome"])
         self.stop_seconds = max(self.stop_seconds, float(answer.get("stop_seconds", 0.0)))
         self._reason = str(answer.get("reason", ""))
         if outcome == "ended":
             raise TargetDiedError(f"Process {self._pid} ended while memtui was attaching.")
+        if outcome == "replaced":
+            raise RefusedError(f"Process {self._pid} replaced its program (exec) just now.", next_step="Try again.")
         if outcome == "stopped":
             raise RefusedError(
                 f"Process {self._pid} is stopped.", next_step=f"Continue it first: kill -CONT {self._pid}."
             )
         if outcome == "refused":
             raise RefusedError(f"Process {self._pid} cannot be traced: {self._reason}.")
-        if outcome in ("started", "queued", "queued-without-code"):
+        if outcome in _STARTED:
             self.route = outcome
-            return outcome
-        return ""
-
-    def _source(self, route: str) -> str:
-        return bootstrap_source(self._token, self._expires_at, in_main_thread=False)
+        return outcome
 
     def _poll(self, until: float) -> int | None:
         pause = 0.001
         while True:
             try:
                 number = announced(self._pid, self._token)
-            except FileNotFoundError as error:
+            except (FileNotFoundError, ProcessLookupError) as error:
                 raise TargetDiedError(f"Process {self._pid} ended while memtui was attaching.") from error
             if number is not None or time.monotonic() > until:
                 return number

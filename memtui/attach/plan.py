@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from typing import Any
 
 from memtui import paths
@@ -12,17 +13,25 @@ from memtui.observe.elf import exported
 from memtui.observe.interpreter import Interpreter
 from memtui.observe.maps import Mapping, open_mapped, read_maps
 from memtui.observe.memory import RemoteMemory
+from memtui.observe.process import Identity
 
 _C_LIBRARIES = ("libc.so", "libc-2", "libpthread", "ld-musl", "libc.musl")
 _C_FUNCTIONS = ("pthread_create", "pthread_self", "pthread_detach", "munmap")
-_PYTHON_FUNCTIONS = ("Py_AddPendingCall", "PyRun_SimpleString", "PyGILState_Ensure", "PyGILState_Release")
+_PYTHON_FUNCTIONS = (
+    "Py_AddPendingCall", "Py_IsInitialized", "PyRun_SimpleString", "PyGILState_Ensure", "PyGILState_Release",
+)  # fmt: skip
 LIFETIME_SECONDS = 12.0
 """How long a queued start stays valid: later it does nothing when it finally runs."""
 
 
-def build_plan(interpreter: Interpreter, start_code: int) -> dict[str, Any]:
-    """The plan without its route and source text. Raises RefusedError when something needed is not there."""
+def build_plan(interpreter: Interpreter, identity: Identity) -> dict[str, Any]:
+    """The plan without its route and source text. Raises RefusedError when something needed is not there.
+
+    ``identity`` is that of the process from before ``interpreter`` was found in it: nothing is done to another one.
+    """
     pid = interpreter.pid
+    if platform.machine() != "x86_64":
+        raise RefusedError("Code can be put into a process on x86-64 only.", why=f"This is {platform.machine()}.")
     maps = read_maps(pid)
     libraries = list(dict.fromkeys(one.path for one in maps if _is_c_library(one.path)))
     symbols = {name: interpreter.symbols[name] for name in _PYTHON_FUNCTIONS if name in interpreter.symbols}
@@ -35,19 +44,20 @@ def build_plan(interpreter: Interpreter, start_code: int) -> dict[str, Any]:
     if missing:
         raise RefusedError(f"No code can be put into process {pid}.", why=f"It does not export {', '.join(missing)}.")
     gadgets = _find_gadgets(pid, [one for one in maps if one.path in {*libraries, interpreter.library}])
-    return {"pid": pid, "start_code": start_code, "symbols": symbols, "gadgets": gadgets}
+    known = [identity.started_ticks, identity.start_code, identity.start_stack]
+    return {"pid": pid, "identity": known, "symbols": symbols, "gadgets": gadgets}
 
 
-def bootstrap_source(token: str, expires_at: float, in_main_thread: bool) -> str:
-    """One statement of Python that runs the bootstrap and leaves no name behind.
+def bootstrap_source(token: str, expires_at: float, inner_pid: int, in_main_thread: bool) -> str:
+    """Statements of Python that run the bootstrap, leave no name behind and never raise.
 
-    ``in_main_thread``: it will be run by the interpreter's main thread, so it must start a thread of its own.
+    ``inner_pid`` is the process's number as itself sees it. ``in_main_thread``: they will be run by the interpreter's
+    main thread, so they must start a thread of its own for the bootstrap.
     """
     code = (paths.PACKAGE / "agent" / "bootstrap.py").read_text(encoding="utf-8")
-    start = f"boot({token!r}, {expires_at!r})\n"
-    if in_main_thread:
-        start = f"import _thread\n_thread.start_new_thread(boot, ({token!r}, {expires_at!r}))\n"
-    return f'__import__("builtins").exec({code + start!a}, {{"__name__": "_memtui_bootstrap"}})'
+    code += f"{'start' if in_main_thread else 'boot'}({token!r}, {expires_at!r}, {inner_pid})\n"
+    run = f'__import__("builtins").exec({code!a}, {{"__name__": "_memtui_bootstrap"}})'
+    return f"try:\n {run}\nexcept BaseException:\n pass\n"
 
 
 def agent_sources() -> list[tuple[str, str]]:

@@ -12,6 +12,10 @@ import os
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 _libc.ptrace.restype = ctypes.c_long
+_libc.process_vm_readv.argtypes = [
+    ctypes.c_int, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong,
+]  # fmt: skip
+_libc.process_vm_readv.restype = ctypes.c_ssize_t
 
 _CONT, _DETACH, _SYSCALL = 7, 17, 24
 _SETOPTIONS, _GETREGSET, _SETREGSET, _SEIZE, _INTERRUPT = 0x4200, 0x4204, 0x4205, 0x4206, 0x4207
@@ -56,9 +60,9 @@ def resume_to_syscall(tid: int) -> None:
     _call(_SYSCALL, tid)
 
 
-def detach(tid: int, signal: int = 0) -> None:
+def detach(tid: int) -> None:
     """Let go of a stopped thread."""
-    _call(_DETACH, tid, 0, signal)
+    _call(_DETACH, tid)
 
 
 def read_registers(tid: int, kind: int, limit_bytes: int = 16384) -> bytes:
@@ -105,6 +109,15 @@ def rseq_area(tid: int) -> int:
     if _libc.ptrace(_GET_RSEQ, tid, len(buffer), ctypes.addressof(buffer)) < 16:
         return 0
     return int.from_bytes(buffer.raw[:8], "little")
+
+
+def may_read(pid: int, address: int, size: int) -> bool:
+    """Whether all of this memory is mapped and readable by the process itself."""
+    buffer = ctypes.create_string_buffer(size)
+    here = _IoVec(ctypes.addressof(buffer), size)
+    there = _IoVec(address, size)
+    copied: int = _libc.process_vm_readv(pid, ctypes.byref(here), 1, ctypes.byref(there), 1, 0)
+    return copied == size
 
 
 def queue_signal(pid: int, tid: int, number: int) -> None:

@@ -49,7 +49,7 @@ def page_bytes(source: bytes) -> int:
 def build_page(base: int, source: bytes, symbols: Mapping[str, int], result: int, zero_drop_ret: int | None) -> Page:
     """Assemble the page for mapping address ``base``.
 
-    ``symbols`` holds absolute addresses of ``Py_AddPendingCall PyRun_SimpleString PyGILState_Ensure
+    ``symbols`` holds absolute addresses of ``Py_AddPendingCall Py_IsInitialized PyRun_SimpleString PyGILState_Ensure
     PyGILState_Release pthread_create pthread_self pthread_detach munmap``. With ``zero_drop_ret`` (such a piece of
     code in the target) the page removes itself when the agent's thread ends; without it it stays.
     """
@@ -92,12 +92,16 @@ def _pending_stub(symbols: Mapping[str, int], thread: int, source: int, zero_dro
 
 
 def _thread_stub(symbols: Mapping[str, int], removal: tuple[int, int] | None) -> bytes:
-    """Detach the thread, take the GIL, run the source (the thread's argument), give the GIL back, remove the page."""
+    """Detach the thread, take the GIL, run the source (the thread's argument), give the GIL back, remove the page.
+
+    An interpreter that is ending meanwhile is left alone: taking its GIL would crash it once it has gone.
+    """
+    with_gil = _call(symbols["PyGILState_Ensure"]) + b"\x89\xc5"  # mov ebp, eax
+    with_gil += b"\x48\x89\xdf" + _call(symbols["PyRun_SimpleString"])  # mov rdi, rbx
+    with_gil += b"\x89\xef" + _call(symbols["PyGILState_Release"])  # mov edi, ebp
     code = b"\x55\x53" + _SUB_8 + b"\x48\x89\xfb"  # push rbp; push rbx; sub rsp, 8; mov rbx, rdi
     code += _call(symbols["pthread_self"]) + b"\x48\x89\xc7" + _call(symbols["pthread_detach"])
-    code += _call(symbols["PyGILState_Ensure"]) + b"\x89\xc5"  # mov ebp, eax
-    code += b"\x48\x89\xdf" + _call(symbols["PyRun_SimpleString"])  # mov rdi, rbx
-    code += b"\x89\xef" + _call(symbols["PyGILState_Release"])  # mov edi, ebp
+    code += _call(symbols["Py_IsInitialized"]) + b"\x85\xc0\x74" + bytes([len(with_gil)]) + with_gil  # test eax; jz
     code += _XOR_EAX + _ADD_8 + b"\x5b\x5d"  # pop rbx; pop rbp
     if removal is None:
         return code + _RET

@@ -32,6 +32,7 @@ RESTARTED = {-512, -513, -514, -516}
 """Results of an interrupted call that the kernel restarts by itself (``include/linux/errno.h``)."""
 EINTR = -4
 _RED_ZONE_BYTES = 128
+_NOT_INHERITED_FLAGS = 0x100 | 0x400 | 0x10000
 _FX_SIZE_OFFSET = 464
 _LARGEST_PLAIN_XSAVE_BYTES = 2696
 _AMX_FEATURES = 3 << 17
@@ -62,6 +63,11 @@ def pack(registers: Mapping[str, int]) -> bytes:
 def signed(value: int) -> int:
     """A register read as a signed number."""
     return value - (1 << 64) if value >> 63 else value
+
+
+def calling_flags(eflags: int) -> int:
+    """``eflags`` as a function may rely on it when it is called: direction forward, no trap, no resume flag."""
+    return eflags & ~_NOT_INHERITED_FLAGS
 
 
 def interrupted_call(registers: Mapping[str, int]) -> int | None:

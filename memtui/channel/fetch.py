@@ -12,7 +12,7 @@ import socket
 
 from memtui.errors import RefusedError
 
-_SYS_PIDFD_GETFD = 438
+_SYS_PIDFD_OPEN, _SYS_PIDFD_GETFD = 434, 438
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -30,18 +30,31 @@ def announced(pid: int, token: str) -> int | None:
     return None
 
 
-def fetch(pid: int, number: int) -> socket.socket:
+def check_supported() -> None:
+    """Raise RefusedError when this kernel, or a filter over memtui, does not allow to fetch a socket."""
+    with socket.socket() as any_socket:
+        os.close(_copy(os.getpid(), any_socket.fileno(), "A channel to the agent cannot be fetched."))
+
+
+def fetch(pid: int, number: int, token: str) -> socket.socket:
     """A copy of the target's socket ``number``. Raises RefusedError when the kernel does not allow it."""
-    pidfd = os.pidfd_open(pid)
-    try:
-        mine = _libc.syscall(_SYS_PIDFD_GETFD, pidfd, number, 0)
-        if mine < 0:
-            error = os.strerror(ctypes.get_errno())
-            raise RefusedError(
-                f"The channel to the agent in {pid} cannot be fetched.",
-                why=f"pidfd_getfd: {error}.",
-                next_step="It needs Linux 5.6 and the right to ptrace the process; try as root.",
-            )
-    finally:
-        os.close(pidfd)
+    mine = _copy(pid, number, f"The channel to the agent in {pid} cannot be fetched.")
+    if announced(pid, token) != number:
+        os.close(mine)  # the offer was withdrawn: by now the number may be any of the target's own files
+        raise RefusedError(f"The agent in {pid} did not wait for memtui.", next_step="Try again.")
     return socket.socket(fileno=mine)
+
+
+def _copy(pid: int, number: int, complaint: str) -> int:
+    pidfd = _libc.syscall(_SYS_PIDFD_OPEN, pid, 0)
+    mine = _libc.syscall(_SYS_PIDFD_GETFD, pidfd, number, 0) if pidfd >= 0 else -1
+    error = os.strerror(ctypes.get_errno())
+    if pidfd >= 0:
+        os.close(pidfd)
+    if mine < 0:
+        raise RefusedError(
+            complaint,
+            why=f"pidfd_getfd: {error}.",
+            next_step="It needs Linux 5.6 and the right to ptrace the process; try as root.",
+        )
+    return int(mine)

@@ -1,0 +1,111 @@
+"""Which thread of a process may be borrowed, and at which point."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from memtui.attach import ptrace
+from memtui.attach import x86_64 as arch
+
+_NEVER = 9
+
+
+def candidates(pid: int, route: str, most: int) -> list[int]:
+    """The threads to try on a route ("auto", "thread", "no-exec"), most harmless first."""
+    if route == "no-exec":
+        return [pid]
+    # Signals for the process as a whole go to its main thread, where Python waits for them: others are taken first.
+    ranked = sorted((rank(pid, tid), tid == pid, tid) for tid in map(int, os.listdir(f"/proc/{pid}/task")))
+    sleeping_only = route == "thread"
+    return [tid for one, _, tid in ranked if one < _NEVER and not (one == 1 and sleeping_only)][:most]
+
+
+def rank(pid: int, tid: int) -> int:
+    """How harmless it is to borrow a thread now, as far as can be seen without stopping it.
+
+    0 asleep where the kernel restarts the call, 1 the running main thread, 2 asleep where C code may see EINTR,
+    9 not to be touched.
+    """
+    running = 1 if tid == pid else _NEVER
+    try:
+        if thread_state(pid, tid) in "DZX":
+            return _NEVER  # it would not stop, or only when the helper no longer looks after it
+        fields = _system_call(pid, tid)
+    except OSError:
+        return _NEVER
+    if not fields or fields[0] in ("running", "-1"):
+        return running
+    number = int(fields[0])
+    if number == arch.SYS_FUTEX and int(fields[2], 16) & 0x7F != arch.FUTEX_WAIT_BITSET:
+        return running
+    if number not in arch.HARMLESS_WAITS:
+        return running
+    return 2 if number in arch.INTERRUPTED_FOR_C_CODE else 0
+
+
+def waits_for_lock(pid: int, tid: int) -> bool:
+    """Whether the thread sleeps in a lock now."""
+    try:
+        fields = _system_call(pid, tid)
+        return fields[:1] == [str(arch.SYS_FUTEX)] and thread_state(pid, tid) == "S"
+    except OSError:
+        return False
+
+
+def thread_state(pid: int, tid: int) -> str:
+    """One letter, as ``ps`` shows it. Raises OSError when the thread is gone."""
+    with open(f"/proc/{pid}/task/{tid}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()[0].decode()
+
+
+def alive(pid: int) -> bool:
+    """Whether any thread of the process is left."""
+    try:
+        return any(_runs(pid, int(tid)) for tid in os.listdir(f"/proc/{pid}/task"))
+    except OSError:
+        return False
+
+
+def in_restartable_sequence(tid: int, instruction: int, read: Callable[[int, int], bytes]) -> bool:
+    """Whether a stopped thread is inside a restartable sequence: to move it there would be undone by the kernel."""
+    area = ptrace.rseq_area(tid)
+    if not area:
+        return False
+    descriptor = int.from_bytes(read(area + 8, 8), "little")
+    if not descriptor:
+        return False
+    start = int.from_bytes(read(descriptor + 8, 8), "little")
+    length = int.from_bytes(read(descriptor + 16, 8), "little")
+    return start <= instruction < start + length
+
+
+def has_room(pid: int, lowest: int, top: int) -> bool:
+    """Whether the stack that ``top`` points into reaches down to ``lowest`` without a guard page between.
+
+    The main thread's stack may also grow by these bytes: the kernel maps them when they are written.
+    """
+    return ptrace.may_read(pid, lowest, top - lowest) or _may_grow(pid, lowest, top)
+
+
+def _may_grow(pid: int, lowest: int, top: int) -> bool:
+    below_end = 0
+    with open(f"/proc/{pid}/maps", "rb") as file:
+        for line in file:
+            start, end = (int(one, 16) for one in line.split(None, 1)[0].split(b"-"))
+            if start <= top < end:
+                return line.rstrip().endswith(b"[stack]") and below_end <= lowest < start
+            below_end = end
+    return False
+
+
+def _system_call(pid: int, tid: int) -> list[str]:
+    with open(f"/proc/{pid}/task/{tid}/syscall") as file:
+        return file.read().split()
+
+
+def _runs(pid: int, tid: int) -> bool:
+    try:
+        return thread_state(pid, tid) not in "ZX"
+    except OSError:
+        return False
