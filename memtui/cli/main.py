@@ -49,7 +49,10 @@ def run(argv: list[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a locale that lacks a character is no reason to fail
     try:
-        code = _dispatch(argv)
+        try:
+            code = _dispatch(argv)
+        except SystemExit:  # argparse, after --help and --version
+            code = EXIT_OK
         sys.stdout.flush()
         return code
     except MemtuiError as error:
@@ -61,8 +64,6 @@ def run(argv: list[str]) -> int:
         # Whoever read the output has gone; Python would complain once more when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return EXIT_BROKEN
-    except SystemExit as leaving:  # argparse, after --help and --version
-        return leaving.code if isinstance(leaving.code, int) else EXIT_OK
 
 
 def _dispatch(argv: list[str]) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import locale
 import os
 import sys
 import termios
@@ -22,7 +25,12 @@ def check_terminal(headless: str, *, piped_stdin: bool = False) -> None:
 
 
 def take_terminal() -> None:
-    """Point stdin and stdout at the terminal where they are not: Textual reads keys from 0 and the size from 1."""
+    """Point stdin and stdout at the terminal where they are not: Textual reads keys from 0 and the size from 1.
+
+    Where the locale is UTF-8, standard error (on which it draws) speaks it even when ``PYTHONIOENCODING`` differs.
+    """
+    if encoding_is_utf8() and isinstance(sys.__stderr__, io.TextIOWrapper):
+        sys.__stderr__.reconfigure(encoding="utf-8")
     if not os.isatty(0):
         terminal = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
         os.dup2(terminal, 0)
@@ -30,6 +38,11 @@ def take_terminal() -> None:
     if not os.isatty(1):
         sys.stdout.flush()
         os.dup2(2, 1)
+
+
+def encoding_is_utf8() -> bool:
+    """Whether the locale, and so presumably the terminal, is UTF-8."""
+    return codecs.lookup(locale.getpreferredencoding(False)).name == "utf-8"
 
 
 def let_go_of_lost_terminal() -> None:
