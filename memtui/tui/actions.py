@@ -29,7 +29,12 @@ class Action:
 
 
 ACTIONS: tuple[Action, ...] = (
-    Action("quit", "q", "Quit", "Take everything back out of the process and leave it running; ctrl+c does the same"),
+    Action(
+        "quit",
+        "q",
+        "Quit",
+        "Leave an attached process as it was found, end a program that run started; ctrl+c does the same",
+    ),
     Action("help", "question_mark", "Help", "All keys, and what the words on the screen mean"),
     Action("snapshot", "s", "Snapshot", "Keep type counts, and traced memory when tracing is on, to compare later"),
     Action("diff", "d", "Diff", "Compare two snapshots by line, file or type"),
