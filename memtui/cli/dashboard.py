@@ -16,6 +16,7 @@ from memtui.session.live import LiveOptions, LiveSession
 if TYPE_CHECKING:
     from memtui.model.state import State
     from memtui.session.workload import Workload
+    from memtui.tui.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,10 @@ def watch(
     with orderly_end(end_target) as caught:
         session = None
         try:
-            session = _start(view, pid, workload)
-            code = _show(session, view)
+            settings = _settings(view)
+            session = _start(view, settings, pid, workload)
+            take_terminal()
+            code = _show(session, settings)
         except KeyboardInterrupt:
             if session is None:
                 raise
@@ -94,12 +97,18 @@ def export(state: State) -> Path:
     return write_state(state, default_path(state))
 
 
-def _start(view: View, pid: int | None, workload: Workload | None) -> LiveSession:
+def _settings(view: View) -> Settings:
+    from memtui.tui.settings import load_settings
+
+    return load_settings(view.theme, workload_stdin=view.workload_stdin)
+
+
+def _start(view: View, settings: Settings, pid: int | None, workload: Workload | None) -> LiveSession:
     session = LiveSession(
         LiveOptions(
             pid=pid,
             workload=workload,
-            interval_seconds=view.interval_seconds or _configured_interval(),
+            interval_seconds=view.interval_seconds or settings.interval_seconds,
             observe_only=view.observe_only,
             agent_at_once=view.agent_at_once,
             trace_frames=view.trace_frames,
@@ -109,16 +118,7 @@ def _start(view: View, pid: int | None, workload: Workload | None) -> LiveSessio
     return session
 
 
-def _configured_interval() -> float:
-    from memtui.tui.settings import load_settings
-
-    return load_settings().interval_seconds
-
-
-def _show(session: LiveSession, view: View) -> int:
+def _show(session: LiveSession, settings: Settings) -> int:
     from memtui.tui.app import run_dashboard
-    from memtui.tui.settings import load_settings
 
-    settings = load_settings(view.theme, workload_stdin=view.workload_stdin)
-    take_terminal()
     return run_dashboard(session, settings, export)

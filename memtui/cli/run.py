@@ -7,13 +7,12 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memtui.cli.options import add_dashboard_options, check_options, duration
 from memtui.cli.program import DEMO, Kind, Program, command_line, split
-from memtui.errors import EXIT_OK, MemtuiError, UsageError, WriteError
+from memtui.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     from memtui.cli.dashboard import View
@@ -117,47 +116,25 @@ def run(args: argparse.Namespace) -> int:
     return _watch(workload, view, keep=args.keep, grace_seconds=args.grace)
 
 
-@dataclass
-class _Left:
-    """What was found of the program when the dashboard had closed: its exit, if it ended by itself."""
-
-    exited: Exit | None = None
-    unread: bytes = b""
-
-
 def _watch(workload: Workload, view: View, *, keep: bool, grace_seconds: float) -> int:
     from memtui.cli.dashboard import watch
 
-    left = _Left()
+    ended_itself: Exit | None = None
 
     def end_workload() -> None:
-        left.exited = workload.poll()
-        if left.exited is not None:
-            left.unread = workload.read()
+        nonlocal ended_itself
+        ended_itself = workload.poll()
         if keep:
             workload.release()
         else:
             _end(workload, grace_seconds)
 
-    try:
-        state, code = watch(view, workload=workload, end_target=end_workload)
-    except MemtuiError as error:
-        if left.exited is None or isinstance(error, WriteError):
-            raise
-        # It was over before there was anything to watch: nothing is wrong with it.
-        lines = left.unread.decode(errors="replace").splitlines()
-        print(
-            *_shown(lines),
-            f"memtui: The program {left.exited.text} before memtui could look at it.",
-            sep="\n",
-            file=sys.stderr,
-        )
-        return left.exited.status
-    _say_the_end(state, workload, left.exited, keep=keep)
+    state, code = watch(view, workload=workload, end_target=end_workload)
+    _say_the_end(state, workload, ended_itself, keep=keep)
     if code != EXIT_OK:
         return code
-    if left.exited is not None:
-        return left.exited.status
+    if ended_itself is not None:
+        return ended_itself.status
     return EXIT_OK if keep else workload.end(0).status
 
 
