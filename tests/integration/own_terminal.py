@@ -11,7 +11,8 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +160,16 @@ def only(values: list[Any]) -> Any:
     """The one value."""
     assert len(values) == 1, values
     return values[0]
+
+
+@contextmanager
+def as_stdin(fd: int) -> Iterator[None]:
+    """Within it ``fd`` is the stdin of the process that runs the tests; it is closed afterwards."""
+    before = os.dup(0)
+    os.dup2(fd, 0)
+    try:
+        yield
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+        os.close(fd)

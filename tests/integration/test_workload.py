@@ -12,12 +12,12 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from observed import until
+from own_terminal import as_stdin
 
 from memtui.errors import TargetError, WriteError
 from memtui.session.workload import Exit, LaunchSpec, Workload
@@ -393,16 +393,3 @@ class TestRefusals:
             with pytest.raises(TargetError, match=words):
                 Workload.start(LaunchSpec(argv, dict(os.environ), keep=keep, **options))
         assert os.listdir("/proc/self/fd") == before
-
-
-@contextmanager
-def as_stdin(fd: int) -> Iterator[None]:
-    """Within it ``fd`` is this process's stdin; it is closed afterwards."""
-    before = os.dup(0)
-    os.dup2(fd, 0)
-    try:
-        yield
-    finally:
-        os.dup2(before, 0)
-        os.close(before)
-        os.close(fd)
