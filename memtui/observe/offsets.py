@@ -19,6 +19,35 @@ _DEBUG_OFFSETS = struct.Struct("<8s10Q")
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectOffsets:
+    """Types, and the dicts and strs that their names are in.
+
+    Until 3.10 the keys of a dict give ``keys_size``, the number of their slots; from 3.11 on the width of their
+    indices and their kind. A ``str``'s state is one 32-bit number; ``str_kind_unit`` is what kind 1 is in it.
+    """
+
+    type_name: int
+    type_flags: int
+    type_dict: int
+    type_qualname: int
+    dict_keys: int
+    dict_values: int
+    keys_entry_count: int
+    keys_indices: int
+    keys_size: int | None
+    keys_log2_index_bytes: int | None
+    keys_kind: int | None
+    str_length: int
+    str_state: int
+    str_kind_mask: int
+    str_kind_unit: int
+    str_compact_mask: int
+    str_ascii_mask: int
+    str_ascii_data: int
+    str_compact_data: int
+
+
+@dataclass(frozen=True, slots=True)
 class Offsets:
     """Offsets of one minor version. ``gc_owner``, ``runtime`` or ``interpreter``, is where the collector is."""
 
@@ -40,6 +69,7 @@ class Offsets:
     gc_stats_size: int
     gc_long_lived_total: int
     gc_long_lived_pending: int
+    objects: ObjectOffsets
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +91,7 @@ def offsets_for(minor: tuple[int, int]) -> Offsets:
     if found is None:
         known = sorted(_table())
         raise RefusedError(
-            f"The garbage collector of Python {minor[0]}.{minor[1]} cannot be read from outside.",
+            f"The memory of Python {minor[0]}.{minor[1]} cannot be understood from outside.",
             why="memtui knows it in CPython {}.{} to {}.{}.".format(*known[0], *known[-1]),
         )
     return found
@@ -73,7 +103,8 @@ def _table() -> dict[tuple[int, int], Offsets]:
     table = {}
     for version, fields in versions.items():
         major, minor = version.split(".")
-        table[int(major), int(minor)] = Offsets(**fields)
+        objects = ObjectOffsets(**fields.pop("objects"))
+        table[int(major), int(minor)] = Offsets(**fields, objects=objects)
     return table
 
 
