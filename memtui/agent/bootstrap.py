@@ -2,7 +2,8 @@
 
 This text travels on a memory page (see ``memtui/attach/stubs.py``), so it is short. It runs in a native thread of its
 own; no name of it stays anywhere. The other end of the channel is fetched by memtui with ``pidfd_getfd``: the only
-thing others can see is an anonymous memory file whose name carries the token and the number of that end.
+thing others can see is an anonymous memory file whose name carries the token and the number of that end. Where that
+is refused, memtui waits at a socket and tells its place: the path, and which process and user have to be listening.
 """
 
 import _imp
@@ -12,16 +13,16 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional
+    from typing import Any, Optional, Tuple
 
 _PACKAGE = "_memtui_agent"
 _FETCH_SECONDS = 10.0
 
 
-def start(token: str, expires_at: float, pid: int) -> None:
+def start(token: str, expires_at: float, pid: int, place: "Optional[Tuple[bytes, int, int]]" = None) -> None:
     """`boot` in a new thread, for a source that is run by the main thread."""
     try:
-        _original("_thread", "start_new_thread")(boot, (token, expires_at, pid))
+        _original("_thread", "start_new_thread")(boot, (token, expires_at, pid, place))
     except KeyboardInterrupt:
         # Ctrl-C came just now and was meant for the program: from another thread it gets there.
         import _thread
@@ -29,7 +30,7 @@ def start(token: str, expires_at: float, pid: int) -> None:
         _thread.start_new_thread(_thread.interrupt_main, ())
 
 
-def boot(token: str, expires_at: float, pid: int) -> None:
+def boot(token: str, expires_at: float, pid: int, place: "Optional[Tuple[bytes, int, int]]" = None) -> None:
     """Open a channel for one viewer; join the running agent, or become it. Never raises.
 
     Does nothing after ``expires_at``, nor in a forked child that inherited the queued call (``pid`` is the process).
@@ -42,7 +43,7 @@ def boot(token: str, expires_at: float, pid: int) -> None:
         if package is None:
             return
         try:
-            channel = _open_channel(token)
+            channel = _open_channel(token) if place is None else _connect(*place)
             if channel is not None:
                 _serve(package, channel)
         finally:
@@ -104,6 +105,23 @@ def _open_channel(token: str) -> "Optional[Any]":
     if fetched:
         return mine
     mine.close()
+    return None
+
+
+def _connect(path: bytes, viewer: int, user: int) -> "Optional[Any]":
+    """Call on the viewer, unless somebody else listens at its place."""
+    import _socket
+
+    channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        channel.settimeout(_FETCH_SECONDS)
+        channel.connect(path)
+        peer = channel.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 8)
+        if peer == viewer.to_bytes(4, sys.byteorder) + user.to_bytes(4, sys.byteorder) and channel.recv(1):
+            return channel
+    except OSError:
+        pass
+    channel.close()
     return None
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from memtui import paths
 from memtui.attach.plan import LIFETIME_SECONDS, agent_sources, bootstrap_source, build_plan
-from memtui.channel.fetch import announced, check_supported, fetch
 from memtui.channel.link import AgentLink
+from memtui.channel.meeting import Meeting, meet
 from memtui.errors import ChannelError, RefusedError, TargetDiedError
 from memtui.observe.eligibility import check_attachable
 from memtui.observe.gcstate import GcReader
@@ -46,15 +48,14 @@ def attach_agent(pid: int) -> Attached:
     Takes milliseconds in the target; up to some seconds when no safe point comes. Raises RefusedError (nothing was
     changed, or what was queued will do nothing), TargetDiedError, ChannelError.
     """
-    check_supported()
     with ProcessReader(pid) as process:
         identity, inner_pid = process.identity(), int(process.status()["NSpid"].split()[-1])
     interpreter = check_attachable(pid)
     token = secrets.token_hex(6)
-    with GcReader(interpreter) as reader:
-        attempts = _Attempts(pid, inner_pid, reader, build_plan(interpreter, identity), token)
-        number = attempts.until_announced()
-    link = AgentLink(fetch(pid, number, token))
+    plan = build_plan(interpreter, identity)
+    with GcReader(interpreter) as reader, closing(meet(pid, token)) as meeting:
+        attempts = _Attempts(pid, inner_pid, reader, plan, token, meeting)
+        link = AgentLink(attempts.until_connected())
     try:
         link.send(b"x")
         hello = _load_agent(link)
@@ -68,24 +69,26 @@ def attach_agent(pid: int) -> Attached:
 class _Attempts:
     """The tries of one attach: the best thread first, then any thread that waits harmlessly, until the deadline."""
 
-    def __init__(self, pid: int, inner_pid: int, reader: GcReader, plan: dict[str, Any], token: str) -> None:
+    def __init__(
+        self, pid: int, inner_pid: int, reader: GcReader, plan: dict[str, Any], token: str, meeting: Meeting
+    ) -> None:
         self._pid, self._inner_pid, self._reader = pid, inner_pid, reader
-        self._plan, self._token = plan, token
+        self._plan, self._token, self._meeting = plan, token, meeting
         self._end = time.monotonic() + _DEADLINE_SECONDS
         self._expires_at = time.time() + LIFETIME_SECONDS
         self._reason = ""
         self.route = ""
         self.stop_seconds = 0.0
 
-    def until_announced(self) -> int:
-        """The number of the announced end of the channel. Raises RefusedError at the deadline."""
+    def until_connected(self) -> socket.socket:
+        """The channel to the agent. Raises RefusedError at the deadline."""
         route = "auto"
         while time.monotonic() < self._end:
             _wait_until_ready(self._reader, self._pid)
             outcome = self._attempt(route)
-            number = self._poll(self._patience(outcome))
-            if number is not None:
-                return number
+            connection = self._poll(self._patience(outcome))
+            if connection is not None:
+                return connection
             if outcome == "queued":
                 route = "thread"  # the main thread may have gone to sleep, or sits in a long call
             elif outcome == "no-exec":
@@ -97,7 +100,7 @@ class _Attempts:
         )
 
     def _patience(self, outcome: str) -> float:
-        """Until when to wait for the announcement. Without code nothing but the main thread can bring it."""
+        """Until when to wait for the connection. Without code nothing but the main thread can bring it."""
         now = time.monotonic()
         if outcome in ("started", "queued-without-code"):
             return self._end
@@ -105,7 +108,8 @@ class _Attempts:
 
     def _attempt(self, route: str) -> str:
         """One run of the helper. Returns its outcome; raises when there is no use in another."""
-        source = bootstrap_source(self._token, self._expires_at, self._inner_pid, in_main_thread=route == "no-exec")
+        no_exec, place = route == "no-exec", self._meeting.place
+        source = bootstrap_source(self._token, self._expires_at, self._inner_pid, in_main_thread=no_exec, place=place)
         answer = _run_helper(self._plan | {"route": route, "source": source})
         outcome = str(answer["outcome"])
         self.stop_seconds = max(self.stop_seconds, float(answer.get("stop_seconds", 0.0)))
@@ -124,15 +128,15 @@ class _Attempts:
             self.route = outcome
         return outcome
 
-    def _poll(self, until: float) -> int | None:
+    def _poll(self, until: float) -> socket.socket | None:
         pause = 0.001
         while True:
             try:
-                number = announced(self._pid, self._token)
+                connection = self._meeting.poll()
             except (FileNotFoundError, ProcessLookupError) as error:
                 raise TargetDiedError(f"Process {self._pid} ended while memtui was attaching.") from error
-            if number is not None or time.monotonic() > until:
-                return number
+            if connection is not None or time.monotonic() > until:
+                return connection
             time.sleep(pause)
             pause = min(0.01, pause * 1.3)
 

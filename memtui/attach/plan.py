@@ -8,6 +8,7 @@ from typing import Any
 
 from memtui import paths
 from memtui.attach import x86_64 as arch
+from memtui.channel.identity import Place
 from memtui.errors import RefusedError
 from memtui.observe.elf import exported
 from memtui.observe.interpreter import Interpreter
@@ -48,14 +49,16 @@ def build_plan(interpreter: Interpreter, identity: Identity) -> dict[str, Any]:
     return {"pid": pid, "identity": known, "symbols": symbols, "gadgets": gadgets}
 
 
-def bootstrap_source(token: str, expires_at: float, inner_pid: int, in_main_thread: bool) -> str:
+def bootstrap_source(
+    token: str, expires_at: float, inner_pid: int, in_main_thread: bool, place: Place | None = None
+) -> str:
     """Statements of Python that run the bootstrap, leave no name behind and never raise.
 
     ``inner_pid`` is the process's number as itself sees it. ``in_main_thread``: they will be run by the interpreter's
-    main thread, so they must start a thread of its own for the bootstrap.
+    main thread, so they must start a thread of its own for the bootstrap. ``place``: where memtui listens, if so.
     """
     code = (paths.PACKAGE / "agent" / "bootstrap.py").read_text(encoding="utf-8")
-    code += f"{'start' if in_main_thread else 'boot'}({token!r}, {expires_at!r}, {inner_pid})\n"
+    code += f"{'start' if in_main_thread else 'boot'}({token!r}, {expires_at!r}, {inner_pid}, {place!r})\n"
     run = f'__import__("builtins").exec({code!a}, {{"__name__": "_memtui_bootstrap"}})'
     return f"try:\n {run}\nexcept BaseException:\n pass\n"
 

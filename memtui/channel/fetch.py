@@ -10,10 +10,28 @@ import ctypes
 import os
 import socket
 
+from memtui.channel.identity import Place, peer_of
 from memtui.errors import RefusedError
 
 _SYS_PIDFD_OPEN, _SYS_PIDFD_GETFD = 434, 438
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Fetched:
+    """The channel that the agent of process ``pid`` makes itself, and announces under ``token``."""
+
+    place: Place | None = None
+
+    def __init__(self, pid: int, token: str) -> None:
+        self._pid, self._token = pid, token
+
+    def poll(self) -> socket.socket | None:
+        """The fetched end; None while none is announced. Raises RefusedError, and OSError when the process ended."""
+        number = announced(self._pid, self._token)
+        return None if number is None else fetch(self._pid, number, self._token)
+
+    def close(self) -> None:
+        """Nothing to do: there is only what the agent made."""
 
 
 def announced(pid: int, token: str) -> int | None:
@@ -42,7 +60,11 @@ def fetch(pid: int, number: int, token: str) -> socket.socket:
     if announced(pid, token) != number:
         os.close(mine)  # the offer was withdrawn: by now the number may be any of the target's own files
         raise RefusedError(f"The agent in {pid} did not wait for memtui.", next_step="Try again.")
-    return socket.socket(fileno=mine)
+    connection = socket.socket(fileno=mine)
+    if peer_of(connection)[0] != pid:
+        connection.close()
+        raise RefusedError(f"The channel that {pid} offers was not made by itself.")
+    return connection
 
 
 def _copy(pid: int, number: int, complaint: str) -> int:
