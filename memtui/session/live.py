@@ -23,7 +23,7 @@ from memtui.session.output import OutputLines
 from memtui.session.reducer import reduce
 from memtui.session.sources import SourceReader
 from memtui.session.watcher import NothingToWatch, Watcher
-from memtui.session.workload import Exit, Workload
+from memtui.session.workload import Exit, Workload, terminal_size
 
 _CLOSE_SECONDS = 20.0
 _READS_AT_END = 64
@@ -47,6 +47,7 @@ class LiveSession:
     def __init__(self, options: LiveOptions) -> None:
         self._options = options
         self._workload = options.workload
+        self._terminal_size = terminal_size()
         self._output = OutputLines()
         self._inbox: deque[c.Command | Attached | MemtuiError] = deque()
         self._listeners: tuple[Listener, ...] = ()
@@ -157,8 +158,16 @@ class LiveSession:
     def _tick(self) -> None:
         if self._state.ending is None:
             self._look()
+        self._follow_terminal()
         self._flush_output()
         self._publish()
+
+    def _follow_terminal(self) -> None:
+        """The workload's terminal is as large as the one the user looks at."""
+        size = terminal_size()
+        if self._workload is not None and size != self._terminal_size:
+            self._terminal_size = size
+            self._workload.resize(*size)
 
     def _look(self) -> None:
         try:

@@ -250,7 +250,7 @@ class Workload:
 def _start_in_terminal(spec: LaunchSpec) -> Workload:
     copy = _open_output(spec.output) if spec.output is not None else None
     typed = spec.use_stdin and os.isatty(0)
-    ours, theirs = open_terminal(*_terminal_size(), echo=typed)
+    ours, theirs = open_terminal(*terminal_size(), echo=typed)
     stdin = theirs if typed else 0 if spec.use_stdin else subprocess.DEVNULL
     try:
         process = spawn(spec.argv, spec.environment, spec.cwd, stdin=stdin, output=theirs, controlling=True)
@@ -294,7 +294,8 @@ def _open_output(path: Path) -> int:
         ) from error
 
 
-def _terminal_size() -> tuple[int, int]:
+def terminal_size() -> tuple[int, int]:
+    """Columns and rows of the terminal memtui is drawn on; 80x24 where that is not known."""
     try:
         size = os.get_terminal_size(2)
     except OSError:
