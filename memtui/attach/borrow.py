@@ -13,14 +13,17 @@ The one dangerous millisecond of memtui. The rules that make it safe:
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]
 import os
-import signal
 import time
-from collections.abc import Callable
 
 from memtui.attach import harmless, ptrace
 from memtui.attach import x86_64 as arch
 from memtui.attach.outcome import EndedError, FailedCallError, NotNowError, StoppedByUserError, UnfinishedCallError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SYNCHRONOUS = (signal.SIGILL, signal.SIGTRAP, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV, signal.SIGSYS)
 _NEVER_BLOCKED = sum(1 << (int(one) - 1) for one in (*_SYNCHRONOUS, signal.SIGKILL, signal.SIGSTOP))

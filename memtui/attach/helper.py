@@ -2,23 +2,27 @@
 
 It is told everything beforehand (one JSON plan on stdin), blocks its own signals, makes one attempt, prints one JSON
 answer and exits. If it is killed at any instruction, the borrowed thread restores itself.
+
+What it imports is imported while somebody waits: no typing, dataclasses, signal (for its enum), collections.
 """
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]
 import errno
 import gc
 import json
 import os
-import signal
 import sys
 import time
-from collections import Counter
-from collections.abc import Mapping
-from typing import Any
 
 from memtui.attach import borrow, harmless, outcome, stubs
 from memtui.attach import x86_64 as arch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 KILL_POINT_VARIABLE = "MEMTUI_KILL_HELPER_AT"
 """Test hook: the helper kills itself at the named step, ``name`` or ``name#2`` for the second time it gets there."""
@@ -178,13 +182,13 @@ def _passing(pid: int, tid: int) -> bool:
         return True
 
 
-_passed: Counter[str] = Counter()
+_passed: dict[str, int] = {}
 
 
 def _checkpoint(name: str) -> None:
     if KILL_POINT_VARIABLE not in os.environ:
         return
-    _passed[name] += 1
+    _passed[name] = _passed.get(name, 0) + 1
     if os.environ[KILL_POINT_VARIABLE] in (name, f"{name}#{_passed[name]}"):
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -7,8 +7,10 @@ by the interpreter itself between two bytecodes, ``thread`` is the start of a fr
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _RAX, _RCX, _RDX, _RDI, _RSI = b"\x48\xb8", b"\x48\xb9", b"\x48\xba", b"\x48\xbf", b"\x48\xbe"
 _CALL_RAX, _JUMP_RAX, _PUSH_RAX = b"\xff\xd0", b"\xff\xe0", b"\x50"
@@ -26,7 +28,6 @@ def _call(address: int) -> bytes:
     return _load(_RAX, address) + _CALL_RAX
 
 
-@dataclass(frozen=True)
 class Page:
     """One read-and-execute mapping in the target: stubs first, then the source text of the bootstrap.
 
@@ -34,11 +35,11 @@ class Page:
     stores the result at ``result``.
     """
 
-    content: bytes
-    queue: int
-    pending: int
-    thread: int
-    source: int
+    __slots__ = ("content", "pending", "queue", "source", "thread")
+
+    def __init__(self, content: bytes, queue: int, pending: int, thread: int, source: int) -> None:
+        self.content = content
+        self.queue, self.pending, self.thread, self.source = queue, pending, thread, source
 
 
 def page_bytes(source: bytes) -> int:
