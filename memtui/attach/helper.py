@@ -1,9 +1,9 @@
 """The short-lived process that does the dangerous millisecond: it borrows one thread and starts the agent.
 
-It is told everything beforehand (one JSON plan on stdin), blocks its own signals, makes one attempt, prints one JSON
-answer and exits. If it is killed at any instruction, the borrowed thread restores itself.
+It is told everything beforehand (a plan on stdin, as ``marshal`` writes it), blocks its own signals, makes one attempt,
+writes one answer and exits. If it is killed at any instruction, the borrowed thread restores itself.
 
-What it imports is imported while somebody waits: no typing, dataclasses, signal (for its enum), collections.
+What it imports is imported while somebody waits: no json, typing, dataclasses, collections, nor signal (which loads enum).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import _signal as signal  # type: ignore[import-not-found]
 import errno
 import gc
-import json
+import marshal
 import os
 import sys
 import time
@@ -196,10 +196,10 @@ def _checkpoint(name: str) -> None:
 def main() -> None:
     """Read the plan, make the attempt, print the answer."""
     signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.valid_signals()) - {signal.SIGCHLD})
-    plan = json.loads(sys.stdin.readline())
+    plan = marshal.loads(sys.stdin.buffer.read())
     gc.disable()
     answer = attempt(plan)
-    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.buffer.write(marshal.dumps(answer))
     sys.stdout.flush()
 
 

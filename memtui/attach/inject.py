@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import marshal
 import secrets
 import socket
 import subprocess
@@ -153,12 +153,12 @@ def _run_helper(plan: dict[str, Any]) -> dict[str, Any]:
         start_new_session=True,
     )
     try:
-        out, err = process.communicate(json.dumps(plan).encode() + b"\n", timeout=_HELPER_SECONDS)
+        out, err = process.communicate(marshal.dumps(plan), timeout=_HELPER_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise RefusedError("The attach helper does not come back.", why="A thread of the process hangs.") from error
     try:
-        answer = json.loads(out)
-    except ValueError as error:
+        answer = marshal.loads(out)
+    except (EOFError, ValueError, TypeError) as error:
         last = err.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
         raise RefusedError("The attach helper failed; the process was given back.", why=f"{last[0]}.") from error
     assert isinstance(answer, dict)
