@@ -50,20 +50,26 @@ class RemoteMemory:
 
     def read(self, address: int, size: int) -> bytes:
         """Exactly ``size`` bytes. Raises :class:`UnreadableError` where there is no memory."""
-        if not 0 < address < _HIGHEST_ADDRESS - size:
+        data = bytearray(size)
+        got = self.read_into(memoryview(data), address)
+        if got < size:
+            raise self._unreadable(address + got)
+        return bytes(data)
+
+    def read_into(self, buffer: memoryview, address: int) -> int:
+        """Fill ``buffer``; returns how many bytes there were. Raises :class:`UnreadableError` when there is none."""
+        if not 0 < address < _HIGHEST_ADDRESS - len(buffer):
             raise self._unreadable(address)
         try:
             with reading(self.pid, "memory"):
-                data = os.pread(self._fd, size, address)
+                got = os.preadv(self._fd, [buffer], address)
         except OSError as error:
             if error.errno in _NOT_MAPPED:
                 raise self._unreadable(address) from error
             raise
-        if not data and size:
+        if not got and len(buffer):
             raise TargetDiedError(f"The program that ran in process {self.pid} has ended.")
-        if len(data) < size:
-            raise self._unreadable(address + len(data))
-        return data
+        return got
 
     def unpack(self, layout: struct.Struct, address: int) -> tuple[int, ...]:
         """The integers of ``layout`` at ``address``."""

@@ -91,8 +91,8 @@ def offsets_for(minor: tuple[int, int]) -> Offsets:
     if found is None:
         known = sorted(_table())
         raise RefusedError(
-            f"The memory of Python {minor[0]}.{minor[1]} cannot be understood from outside.",
-            why="memtui knows it in CPython {}.{} to {}.{}.".format(*known[0], *known[-1]),
+            f"The memory of Python {minor[0]}.{minor[1]} cannot be read from outside.",
+            why="memtui knows its layout in CPython {}.{} to {}.{}.".format(*known[0], *known[-1]),
         )
     return found
 
