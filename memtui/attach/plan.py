@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from typing import Any
 
 from memtui import paths
@@ -12,6 +11,7 @@ from memtui.channel.identity import Place
 from memtui.errors import RefusedError
 from memtui.observe.elf import exported
 from memtui.observe.interpreter import Interpreter
+from memtui.observe.machine import check_machine, read_machine
 from memtui.observe.maps import Mapping, open_mapped, read_maps
 from memtui.observe.memory import RemoteMemory
 from memtui.observe.process import Identity
@@ -31,8 +31,7 @@ def build_plan(interpreter: Interpreter, identity: Identity) -> dict[str, Any]:
     ``identity`` is that of the process from before ``interpreter`` was found in it: nothing is done to another one.
     """
     pid = interpreter.pid
-    if platform.machine() != "x86_64":
-        raise RefusedError("Code can be put into a process on x86-64 only.", why=f"This is {platform.machine()}.")
+    check_machine(read_machine())
     maps = read_maps(pid)
     libraries = list(dict.fromkeys(one.path for one in maps if _is_c_library(one.path)))
     symbols = {name: interpreter.symbols[name] for name in _PYTHON_FUNCTIONS if name in interpreter.symbols}

@@ -19,6 +19,8 @@ COMMANDS = {
     "attach": "memtui.cli.attach",
     "run": "memtui.cli.run",
     "profile": "memtui.cli.profile",
+    "ps": "memtui.cli.ps",
+    "doctor": "memtui.cli.doctor",
 }
 """Name of a command, and the module that has ``HELP``, ``configure(parser)`` and ``run(args)`` for it.
 

@@ -75,5 +75,5 @@ def _number(text: str) -> int:
 def process_id(text: str) -> int:
     """A process id."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text) < 2**31):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a process id (find it with: pgrep -af python)")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a process id (find it with: memtui ps)")
     return int(text)

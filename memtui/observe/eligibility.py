@@ -30,12 +30,19 @@ def check_attachable(pid: int) -> Interpreter:
 
     Raises :class:`RefusedError` that says why not.
     """
-    if pid == os.getpid():
-        raise RefusedError(f"Process {pid} is memtui itself.", next_step="Give the pid of another process.")
+    check_other(pid)
     interpreter = check_observable(pid)
-    _check_tracer(pid)
-    _check_running(pid)
+    for check in CHECKS_OF_THE_MOMENT:
+        check(pid)
     return interpreter
+
+
+def check_other(pid: int) -> None:
+    """Raise :class:`RefusedError` when ``pid`` is memtui itself."""
+    if pid == os.getpid():
+        raise RefusedError(
+            f"Process {pid} is memtui itself.", next_step="Give the pid of another process; to find one: memtui ps"
+        )
 
 
 def check_process(pid: int) -> None:
@@ -77,7 +84,7 @@ def _no_process(pid: int) -> RefusedError:
         )
     except (ProcessLookupError, OverflowError):
         pass
-    return RefusedError(f"There is no process {pid}.", next_step="To find one: pgrep -af python")
+    return RefusedError(f"There is no process {pid}.", next_step="To find one: memtui ps")
 
 
 def _not_permitted(pid: int) -> RefusedError:
@@ -90,29 +97,41 @@ def _not_permitted(pid: int) -> RefusedError:
     return explain(Standing(pid, owners, memory_owner, os.geteuid(), ptrace_scope(), may_trace_all()))
 
 
-def _check_tracer(pid: int) -> None:
+def check_untraced(pid: int) -> None:
     """Refuse a process that a debugger holds; another memtui coming in holds it for a few milliseconds only."""
     end = time.monotonic() + _TRACED_PATIENCE_SECONDS
     with ProcessReader(pid) as process:
         while tracer := int(process.status()["TracerPid"]):
             if time.monotonic() > end:
                 raise RefusedError(
-                    f"Process {pid} is being traced by {tracer} ({_name(tracer)}).", next_step="End that first."
+                    f"Process {pid} is being traced by {tracer} ({_name(tracer)}).",
+                    next_step=f"End that first: `kill -INT {tracer}` for strace, `detach` in gdb.",
                 )
             time.sleep(_PAUSE_SECONDS)
 
 
-def _check_running(pid: int) -> None:
+def check_not_stopped(pid: int) -> None:
+    """Refuse a process that is stopped by job control."""
     with ProcessReader(pid) as process:
-        state, features = process.state(), process.status().get("x86_Thread_features", "")
+        state = process.state()
     if state == "T":
         raise RefusedError(f"Process {pid} is stopped.", next_step=f"Continue it first: kill -CONT {pid}.")
+
+
+def check_no_shadow_stack(pid: int) -> None:
+    """Refuse a process whose return addresses the kernel watches over."""
+    with ProcessReader(pid) as process:
+        features = process.status().get("x86_Thread_features", "")
     if "shstk" in features.split():
         raise RefusedError(
             f"Process {pid} runs with a shadow stack.",
             why="The kernel would end it when a thread of it is borrowed to bring the agent in.",
             next_step="Watch it from outside with --observe-only, or start it with `memtui run`.",
         )
+
+
+CHECKS_OF_THE_MOMENT = (check_untraced, check_not_stopped, check_no_shadow_stack)
+"""What may be in the way of the agent in a process that can be observed; each raises :class:`RefusedError`."""
 
 
 def _name(pid: int) -> str:

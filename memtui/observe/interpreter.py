@@ -147,7 +147,7 @@ def _no_python(pid: int, exe: str, maps: Sequence[MemoryMapping]) -> RefusedErro
     return RefusedError(
         f"Process {pid} ({name}) is no Python process.",
         why="No file it has loaded contains CPython.",
-        next_step="To find one: pgrep -af python",
+        next_step="To find one: memtui ps",
     )
 
 

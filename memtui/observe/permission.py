@@ -40,8 +40,7 @@ def explain(standing: Standing) -> RefusedError:
 def _reason(standing: Standing) -> tuple[str, str]:
     scope = standing.ptrace_scope
     if scope == 3:
-        why = "Tracing is switched off until the next boot (kernel.yama.ptrace_scope=3)."
-        return why, "Start the program under `memtui run`."
+        return about_scope(scope, str(standing.pid))
     if standing.may_trace_all:
         return "A security policy forbids it, or it lives outside of memtui's user namespace.", ""
     if standing.viewer == 0:
@@ -50,18 +49,27 @@ def _reason(standing: Standing) -> tuple[str, str]:
     others = [uid for uid in standing.owners if uid != standing.viewer]
     if others:
         name = user_name(others[0])
-        return f"It belongs to user {name}.", f"Run memtui as {name} or with sudo."
+        ways = f"Run memtui as {name} or with sudo. For example: sudo -u {name} memtui attach {standing.pid}"
+        return f"It belongs to user {name}.", ways
     if standing.memory_owner != standing.viewer:
         why = "It is protected from tracing (non-dumpable: it has changed its user, or asked for it)."
-        return why, "Run memtui with sudo."
-    if scope == 2:
-        return "Only root may trace (kernel.yama.ptrace_scope=2).", f"Use `sudo memtui attach {standing.pid}`."
-    if scope == 1:
-        why = "The kernel lets you trace only processes started by yourself from here (kernel.yama.ptrace_scope=1)."
-        ways = f"Use `sudo memtui attach {standing.pid}`, start the program with `memtui run`,"
-        return why, f"{ways} or set `sysctl kernel.yama.ptrace_scope=0`."
+        return why, f"Run memtui with sudo: sudo memtui attach {standing.pid}"
+    if scope:
+        return about_scope(scope, str(standing.pid))
     why = "It has more privileges than you, lives in another user namespace, or a security policy forbids it."
     return why, "Run memtui with sudo."
+
+
+def about_scope(scope: int, pid: str) -> tuple[str, str]:
+    """What a level of Yama from 1 to 3 forbids, and the ways around it, for process ``pid``."""
+    if scope == 3:
+        why = "Tracing is switched off until the next boot (kernel.yama.ptrace_scope=3)."
+        return why, "Start the program under `memtui run`."
+    if scope == 2:
+        return "Only root may trace (kernel.yama.ptrace_scope=2).", f"Use `sudo memtui attach {pid}`."
+    why = "The kernel lets you trace only processes started by yourself from here (kernel.yama.ptrace_scope=1)."
+    ways = f"Use `sudo memtui attach {pid}`, start the program with `memtui run`,"
+    return why, f"{ways} or set `sysctl kernel.yama.ptrace_scope=0`."
 
 
 def ptrace_scope(file: Path = _PTRACE_SCOPE) -> int:

@@ -1,0 +1,78 @@
+"""What attaching would meet, found out without touching the process: doctor's part of the facts."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass, replace
+
+from memtui.attach import harmless, ptrace
+from memtui.attach.plan import build_plan
+from memtui.channel.fetch import check_supported
+from memtui.channel.meeting import can_fetch
+from memtui.errors import RefusedError
+from memtui.model.diagnosis import Obstacle
+from memtui.observe.diagnosis import Facts, obstacle
+from memtui.observe.machine import Machine, check_machine
+from memtui.observe.process import ProcessReader
+
+_RUNNING = 1
+"""The rank of a main thread that is not known to sleep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How the agent would come in now. ``thread`` would be borrowed: None when no thread is at a harmless point."""
+
+    thread: int | None
+    sleeps: bool
+    fetched: bool
+    """The channel is a socket that memtui fetches, else one that it listens at."""
+
+
+def survey(facts: Facts, machine: Machine) -> Facts:
+    """``facts`` with what only attaching needs: functions the process exports, this machine, the right to trace."""
+    if facts.interpreter is None:
+        return facts
+    found = [obstacle(check_machine, machine)]
+    if found[0] is None:
+        with ProcessReader(facts.pid) as process:
+            found = [obstacle(build_plan, facts.interpreter, process.identity()), tracing_refused()]
+    return replace(facts, entry=tuple(one for one in found if one is not None))
+
+
+def find_entry(pid: int) -> Entry:
+    """The thread that the first attempt would borrow, and the kind of channel. Raises OSError when it is gone."""
+    threads = harmless.candidates(pid, "auto", 1)
+    thread = threads[0] if threads else None
+    sleeps = thread is not None and harmless.rank(pid, thread) != _RUNNING
+    return Entry(thread, sleeps, can_fetch())
+
+
+def tracing_refused() -> Obstacle | None:
+    """Whether ptrace itself works for memtui: tried on a child of its own that only waits."""
+    child = os.fork()
+    if not child:
+        signal.pause()
+        os._exit(0)
+    try:
+        ptrace.seize(child)
+    except OSError as error:
+        return Obstacle(
+            f"The kernel refuses ptrace to memtui: {error.strerror}.",
+            "A filter over memtui (seccomp, as in containers) forbids it.",
+            "Allow it: docker run --cap-add=SYS_PTRACE, or --security-opt seccomp=unconfined on old kernels.",
+        )
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    return None
+
+
+def fetching_refused() -> str:
+    """Why sockets cannot be fetched on this machine; empty when they can."""
+    try:
+        check_supported()
+    except RefusedError as error:
+        return error.why
+    return ""
