@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = "_memtui_agent"
 _FETCH_SECONDS = 10.0
+_READ_BYTES = 131072
 
 
 def start(token: str, expires_at: float, pid: int, place: "Optional[Tuple[bytes, int, int]]" = None) -> None:
@@ -45,7 +46,7 @@ def boot(token: str, expires_at: float, pid: int, place: "Optional[Tuple[bytes, 
         try:
             channel = _open_channel(token) if place is None else _connect(*place)
             if channel is not None:
-                _serve(package, channel)
+                _serve(package, *channel)
         finally:
             _exit(token, package)
     except BaseException:
@@ -90,26 +91,31 @@ def _original(module: str, name: str) -> "Any":
     return gevent.get_original(module, name) if gevent is not None else getattr(__import__(module), name)
 
 
-def _open_channel(token: str) -> "Optional[Any]":
+# Each call that may wait gives the GIL away, and a busy program keeps it a while: there are few such calls, and
+# the viewer sends the agent's text at once, needed or not.
+
+
+def _open_channel(token: str) -> "Optional[Tuple[Any, bytes]]":
+    """A channel that the viewer has fetched, and the agent's text."""
     import _socket
 
     mine, other = _socket.socketpair()
     mark = _memory_file("memtui-%s-%d" % (token, other.fileno()))
     try:
         mine.settimeout(_FETCH_SECONDS)
-        fetched = mine.recv(1)
+        text = _receive(mine)
     except OSError:
-        fetched = b""
+        text = b""
     os.close(mark)
     other.close()
-    if fetched:
-        return mine
+    if text:
+        return mine, text
     mine.close()
     return None
 
 
-def _connect(path: bytes, viewer: int, user: int) -> "Optional[Any]":
-    """Call on the viewer, unless somebody else listens at its place."""
+def _connect(path: bytes, viewer: int, user: int) -> "Optional[Tuple[Any, bytes]]":
+    """Call on the viewer, unless somebody else listens at its place. The channel, and the agent's text."""
     import _socket
 
     channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -117,8 +123,10 @@ def _connect(path: bytes, viewer: int, user: int) -> "Optional[Any]":
         channel.settimeout(_FETCH_SECONDS)
         channel.connect(path)
         peer = channel.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 8)
-        if peer == viewer.to_bytes(4, sys.byteorder) + user.to_bytes(4, sys.byteorder) and channel.recv(1):
-            return channel
+        if peer == viewer.to_bytes(4, sys.byteorder) + user.to_bytes(4, sys.byteorder):
+            text = _receive(channel)
+            if text:
+                return channel, text
     except OSError:
         pass
     channel.close()
@@ -133,14 +141,11 @@ def _memory_file(name: str) -> int:
     return int(ctypes.CDLL(None).syscall(319, name.encode(), 1))
 
 
-def _serve(package: "Any", channel: "Any") -> None:
+def _serve(package: "Any", channel: "Any", text: bytes) -> None:
     if _join(package, channel):
         return
-    _send(channel, b'{"t":"boot"}')
-    while True:
-        name, source = _receive(channel).split(b"\0", 1)
-        if not name:
-            break
+    parts = text.split(b"\0")
+    for name, source in zip(parts[::2], parts[1::2]):
         _load(package, name.decode(), source)
     agent = package.core.Agent()
     if package.__dict__.setdefault("agent", agent) is not agent:
@@ -171,19 +176,12 @@ def _load(package: "Any", name: str, source: bytes) -> None:
     setattr(package, name, module)
 
 
-def _send(channel: "Any", body: bytes) -> None:
-    channel.sendall(len(body).to_bytes(4, "big") + body)
-
-
 def _receive(channel: "Any") -> bytes:
-    return _exactly(channel, int.from_bytes(_exactly(channel, 4), "big"))
-
-
-def _exactly(channel: "Any", size: int) -> bytes:
+    """One frame, mostly in one call; empty when the viewer went."""
     data = b""
-    while len(data) < size:
-        piece = channel.recv(size - len(data))
+    while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4], "big"):
+        piece = channel.recv(_READ_BYTES)
         if not piece:
-            raise EOFError
+            return b""
         data += piece
-    return data
+    return bytes(data[4:])

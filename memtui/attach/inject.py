@@ -57,7 +57,6 @@ def attach_agent(pid: int) -> Attached:
         attempts = _Attempts(pid, inner_pid, reader, plan, token, meeting)
         link = AgentLink(attempts.until_connected())
     try:
-        link.send(b"x")
         hello = _load_agent(link)
         link.check_version(hello)
     except BaseException:
@@ -166,13 +165,8 @@ def _run_helper(plan: dict[str, Any]) -> dict[str, Any]:
 
 
 def _load_agent(link: AgentLink) -> Frame:
-    """Send the agent's text when the process has none yet; returns its hello."""
-    first = link.wait_for(("boot", "hello"), _ANSWER_SECONDS)
-    if first["t"] == "hello":
-        return first
-    for name, text in agent_sources():
-        link.send_bytes(name.encode() + b"\0" + text.encode())
-    link.send_bytes(b"\0")
+    """Send the agent's text, which is used when the process has no agent yet; returns its hello."""
+    link.send_bytes(b"\0".join(part.encode() for module in agent_sources() for part in module))
     try:
         return link.wait_for(("hello",), _ANSWER_SECONDS)
     except ChannelError as error:
