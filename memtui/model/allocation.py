@@ -90,3 +90,5 @@ class Snapshot:
     allocations: Allocations | None
     tracebacks: Allocations | None
     took_seconds: float
+    scanned: bool = False
+    """True when it was taken by scanning the process from outside, without the agent: type counts only."""

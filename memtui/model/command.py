@@ -26,7 +26,10 @@ class StopTracing:
 
 @dataclass(frozen=True, slots=True)
 class TakeSnapshot:
-    """Keep type counts, and traced allocations when tracing is on; climbs to the agent first."""
+    """Keep type counts, and traced allocations when tracing is on.
+
+    Without the agent the types are counted by scanning from outside; where that cannot be done it climbs first.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,11 @@ class AgentPort:
         """Whether a command waits for an agent that is not on its way."""
         return bool(self._waiting) and self._conversation is None and not self._climber.climbing
 
+    @property
+    def coming(self) -> bool:
+        """Whether the agent is on its way, or a command waits for it."""
+        return bool(self._waiting) or self._climber.climbing
+
     def do(self, command: AgentCommand) -> None:
         """Carry out ``command``, or keep it until the agent is in (see ``wanted``)."""
         if self._conversation is None:

@@ -16,17 +16,22 @@ from memtui.model import command as c
 from memtui.model.sample import Cost
 from memtui.model.state import EventKind, Output, State
 from memtui.model.target import Ending, Rung, Target
+from memtui.model.units import format_bytes
 from memtui.session import messages as m
 from memtui.session.agent_port import AgentPort
 from memtui.session.interface import Listener
 from memtui.session.output import OutputLines
 from memtui.session.reducer import reduce
+from memtui.session.scanning import Scanner, ScanOver
+from memtui.session.snapshotting import scanned_snapshot
 from memtui.session.sources import SourceReader
 from memtui.session.watcher import NothingToWatch, Watcher
 from memtui.session.workload import Exit, Workload, terminal_size
 
 _CLOSE_SECONDS = 20.0
 _READS_AT_END = 64
+_SCANNING = "counting objects from outside"
+_Item = c.Command | Attached | MemtuiError | ScanOver
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class LiveSession:
         self._workload = options.workload
         self._terminal_size = terminal_size()
         self._output = OutputLines()
-        self._inbox: deque[c.Command | Attached | MemtuiError] = deque()
+        self._inbox: deque[_Item] = deque()
         self._listeners: tuple[Listener, ...] = ()
         self._closing = threading.Event()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -64,6 +69,9 @@ class LiveSession:
             outside=lambda: (self._watcher.rung, self._watcher.note),
             interval_seconds=options.interval_seconds,
         )
+        self._agent_busy: tuple[str, ...] = ()
+        self._scanner = Scanner(self._deliver)
+        self._scanning = False
         self._watcher: Watcher | NothingToWatch
         self._sources: SourceReader
         self._state: State
@@ -129,7 +137,7 @@ class LiveSession:
                 raise
             return NothingToWatch(Target(pid, workload.argv, launched=True))
 
-    def _deliver(self, item: c.Command | Attached | MemtuiError) -> None:
+    def _deliver(self, item: _Item) -> None:
         self._inbox.append(item)
         self._wake()
 
@@ -187,6 +195,8 @@ class LiveSession:
             item = self._inbox.popleft()
             if isinstance(item, (Attached, MemtuiError)):
                 self._agent.arrived(item)
+            elif isinstance(item, ScanOver):
+                self._scanned(item)
             else:
                 self._command(item)
         self._publish()
@@ -200,9 +210,38 @@ class LiveSession:
             self._agent.group(command)
         elif self._state.ending is not None:
             self._fold(m.Noted(EventKind.WARNING, "The process has ended."))
+        elif isinstance(command, c.TakeSnapshot) and self._state.rung is Rung.OBSERVE and not self._agent.coming:
+            self._scan()
         else:
             self._agent.do(command)
             self._climb_if_wanted()
+
+    def _scan(self) -> None:
+        """A snapshot without the agent, unless one is under way."""
+        if not self._scanning:
+            self._scanning = True
+            self._scanner.start(self._watcher.pid)
+            self._tell_busy()
+
+    def _scanned(self, over: ScanOver) -> None:
+        self._scanning = False
+        self._tell_busy()
+        outcome = over.outcome
+        if isinstance(outcome, MemtuiError):
+            self._fold(m.Noted(EventKind.ERROR, f"No snapshot: {outcome}"))
+        elif over.pid != self._watcher.pid:
+            self._fold(
+                m.Noted(EventKind.WARNING, f"No snapshot: process {over.pid} is not the one watched any more.")
+            )
+        else:
+            self._fold(m.SnapshotTaken(scanned_snapshot(outcome, self._clock(), self._rss_now() or 0)))
+            if outcome.swapped_bytes:
+                text = f"Not counted: objects in {format_bytes(outcome.swapped_bytes)} that are swapped out"
+                self._fold(m.Noted(EventKind.WARNING, text))
+
+    def _tell_busy(self) -> None:
+        if self._state.ending is None:
+            self._fold(m.Busy((*self._agent_busy, _SCANNING) if self._scanning else self._agent_busy))
 
     def _climb_if_wanted(self) -> None:
         if not self._agent.wanted:
@@ -228,7 +267,11 @@ class LiveSession:
         elif isinstance(message, m.SnapshotTaken) and message.snapshot.allocations:
             lines = self._sources.fill(message.snapshot.allocations)
             message = m.SnapshotTaken(replace(message.snapshot, allocations=lines))
-        self._fold(message)
+        if isinstance(message, m.Busy):
+            self._agent_busy = message.what
+            self._tell_busy()
+        else:
+            self._fold(message)
         if not isinstance(message, m.AgentReported):
             self._publish()
 
@@ -283,6 +326,7 @@ class LiveSession:
             listener(self._state)
 
     def _leave(self) -> None:
+        self._scanner.stop()
         self._agent.leave()
         for item in self._inbox:
             if isinstance(item, Attached):

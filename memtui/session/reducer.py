@@ -90,8 +90,12 @@ def _grouped(message: m.Grouped, state: State) -> State:
 def _snapshot_taken(message: m.SnapshotTaken, state: State) -> State:
     number = state.snapshots[-1].number + 1 if state.snapshots else 1
     snapshot = replace(message.snapshot, number=number)
-    traced = f"{format_bytes(snapshot.traced_bytes)} traced" if snapshot.allocations else "tracing off: no lines"
-    text = f"Snapshot {number}: {format_count(snapshot.objects)} gc-tracked objects, {traced}"
+    if snapshot.scanned:
+        name, covers = f"Snapshot {number} by scanning from outside", "counts only"
+    else:
+        name = f"Snapshot {number}"
+        covers = f"{format_bytes(snapshot.traced_bytes)} traced" if snapshot.allocations else "tracing off: no lines"
+    text = f"{name}: {format_count(snapshot.objects)} gc-tracked objects, {covers}"
     state = replace(state, snapshots=(*state.snapshots, snapshot)[-SNAPSHOT_BOUND:])
     return _log(state, EventKind.SNAPSHOT, text)
 

@@ -1,4 +1,4 @@
-"""Taking a snapshot through the agent: type counts first, then the traced allocations."""
+"""Snapshots: through the agent, type counts first and then the traced allocations; or of a scan from outside."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from memtui.heap.scanner import TypeScan
 from memtui.model.allocation import Allocations, Snapshot, Tracing, TypeCount
 from memtui.protocol import Frame
 from memtui.session import wire
@@ -84,3 +85,20 @@ class SnapshotInTheMaking:
         )
         self._conversation.emit(SnapshotTaken(snapshot))
         self._conversation.snapshot_taken(self._lines)
+
+
+def scanned_snapshot(scan: TypeScan, at_seconds: float, rss_bytes: int) -> Snapshot:
+    """What a scan from outside saw: type counts and nothing else."""
+    return Snapshot(
+        number=0,  # the State it becomes part of numbers it
+        at_seconds=at_seconds,
+        taken_at=time.time(),
+        rss_bytes=rss_bytes,
+        traced_bytes=None,
+        types=scan.types,
+        objects=scan.objects,
+        allocations=None,
+        tracebacks=None,
+        took_seconds=scan.seconds,
+        scanned=True,
+    )
