@@ -54,13 +54,17 @@ def plan(pid: int, source: str = "pass", route: str = "auto") -> dict[str, Any]:
     return build_plan(find_interpreter(pid), identity) | {"route": route, "source": source}
 
 
-def run_helper(pid: int, kill_at: str = "", **changes: str) -> int:
-    """Exit code of a helper that makes one attempt; it kills itself at ``kill_at``."""
+def run_helper(pid: int, kill_at: str) -> tuple[int, str]:
+    """Exit code and last words of a helper that makes one attempt and kills itself at ``kill_at``."""
     environment = {**os.environ, KILL_POINT_VARIABLE: kill_at}
-    text = marshal.dumps(plan(pid, **changes))
-    return subprocess.run(
-        [sys.executable, "-c", HELPER], input=text, env=environment, stdout=subprocess.DEVNULL, check=False
-    ).returncode
+    done = subprocess.run(
+        [sys.executable, "-c", HELPER],
+        input=marshal.dumps(plan(pid)),
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
 
 
 def check_healed(one: Target, children: str) -> None:
@@ -80,8 +84,8 @@ def kill_everywhere(interpreter: Interpreter, mode: str, times: int) -> None:
     with target(interpreter, mode) as one:
         children = children_of(one.pid)
         for point in POINTS * times:
-            code = run_helper(one.pid, point)
-            assert code == -signal.SIGKILL or point in ONLY_SOMETIMES, f"the helper does not pass {point}"
+            code, said = run_helper(one.pid, point)
+            assert code == -signal.SIGKILL or point in ONLY_SOMETIMES, f"the helper does not pass {point}: {said}"
             check_healed(one, children)
 
 
