@@ -264,7 +264,7 @@ def test_a_target_that_is_stopped_just_now_is_refused_and_stays_stopped(monkeypa
 
         monkeypatch.setattr(inject, "_run_helper", stop_and_run)
         assert "is stopped" in refusal(one.pid)
-        assert state(one.pid) == "T"
+        wait_until(lambda: state(one.pid) == "T", "it stops again")
         assert tracer(one.pid) == 0
         os.kill(one.pid, signal.SIGCONT)
         one.check_as_before(before)

@@ -192,7 +192,7 @@ def test_a_stop_that_arrives_meanwhile_is_obeyed_afterwards(step: str) -> None:
         wait_until(lambda: state(one.pid) == "T", "it stops")
         with pytest.raises(StoppedByUserError), borrowed(one):
             pass
-        assert state(one.pid) == "T"
+        wait_until(lambda: state(one.pid) == "T", "it stops again")
         os.kill(one.pid, signal.SIGCONT)
         one.check_works()
 
