@@ -10,10 +10,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from memtui.errors import ChannelError
-from memtui.protocol import HEADER, VERSION, Decoder, Frame, FrameError, encode
+from memtui.protocol import HEADER, MAX_FRAME_FROM_AGENT_BYTES, VERSION, Decoder, Frame, FrameError, encode
 
 _READ_BYTES = 65536
 _SEND_SECONDS = 5.0
+_READ_AT_ONCE_BYTES = 1024 * 1024
+"""At most this much is taken in before it is looked at: what comes from the target must not fill memtui's memory."""
+_KEPT_BYTES = 4 * MAX_FRAME_FROM_AGENT_BYTES
+_KEPT_FRAMES = 10_000
 
 
 class AgentLink:
@@ -25,6 +29,7 @@ class AgentLink:
         self._decoder = Decoder()
         self._frames: deque[Frame] = deque()
         self._last_id = 0
+        self._read_bytes = 0
 
     def fileno(self) -> int:
         """For selectors; -1 once closed."""
@@ -64,9 +69,10 @@ class AgentLink:
     def wait_for(self, kinds: tuple[str, ...], seconds: float) -> Frame:
         """The next frame of one of these types ("hello", "reply", …); others that arrive meanwhile are kept.
 
-        Raises ChannelError when none comes in time or the connection ends.
+        Raises ChannelError when none comes in time, too much else comes, or the connection ends.
         """
         end = time.monotonic() + seconds
+        most = self._read_bytes + _KEPT_BYTES
         while True:
             broken = self._read()
             for frame in self._frames:
@@ -75,6 +81,8 @@ class AgentLink:
                     return frame
             if broken:
                 raise broken
+            if self._read_bytes > most or len(self._frames) > _KEPT_FRAMES:
+                raise ChannelError("The agent sends more than it was asked for.")
             if not select.select([self._socket], [], [], max(0.0, end - time.monotonic()))[0]:
                 raise ChannelError("The agent does not answer.")
 
@@ -92,11 +100,13 @@ class AgentLink:
 
     def _read(self) -> ChannelError | None:
         """Take in what has arrived; returns how the connection ended, if it did."""
-        while True:
+        most = self._read_bytes + _READ_AT_ONCE_BYTES
+        while self._read_bytes < most:
             try:
                 data = self._socket.recv(_READ_BYTES)
                 if not data:
                     return ChannelError("The connection to the agent was cut.")
+                self._read_bytes += len(data)
                 self._frames.extend(self._decoder.feed(data))
             except BlockingIOError:
                 return None
@@ -104,3 +114,4 @@ class AgentLink:
                 return ChannelError("The connection to the agent was cut.", why=f"{error.strerror}.")
             except FrameError as error:
                 return ChannelError("The agent sent what is no frame.", why=f"It was {error}.")
+        return None
