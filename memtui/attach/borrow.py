@@ -18,12 +18,14 @@ import os
 import time
 
 from memtui.attach import harmless, ptrace
-from memtui.attach import x86_64 as arch
+from memtui.attach.native import arch
 from memtui.attach.outcome import EndedError, FailedCallError, NotNowError, StoppedByUserError, UnfinishedCallError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from memtui.attach.heal import Changes, HealFrame
 
 _SYNCHRONOUS = (signal.SIGILL, signal.SIGTRAP, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV, signal.SIGSYS)
 _NEVER_BLOCKED = sum(1 << (int(one) - 1) for one in (*_SYNCHRONOUS, signal.SIGKILL, signal.SIGSTOP))
@@ -46,12 +48,13 @@ class BorrowedThread:
         self._stopped = False
         self._taken = False
         self._at_entry = False
+        self._entered = -1
         self._call_cancelled = False
         self._held: list[int] = []
         self._raw = b""
-        self._xsave = b""
+        self._floats = b""
         self._mask = 0
-        self._frame: arch.HealFrame | None = None
+        self._frame: HealFrame | None = None
 
     def __enter__(self) -> BorrowedThread:
         self._mem = os.open(f"/proc/{self._pid}/mem", os.O_RDWR | os.O_CLOEXEC)
@@ -74,9 +77,9 @@ class BorrowedThread:
             self._let_go()
 
     @property
-    def registers(self) -> dict[str, int]:
-        """The thread's registers as they were when it stopped."""
-        return arch.unpack(self._raw)
+    def registers(self) -> bytes:
+        """The thread's registers as they were when it stopped, as the kernel gives them."""
+        return self._raw
 
     def write(self, address: int, data: bytes) -> None:
         """Write into the process, whatever the protection of the page. Raises FailedCallError."""
@@ -93,12 +96,14 @@ class BorrowedThread:
 
     def take(self, restore_rt: int) -> None:
         """Prepare the thread for calls: write the healing frame below its stack. Raises NotNowError."""
-        if harmless.in_restartable_sequence(self._tid, self.registers["rip"], self.read):
+        if harmless.in_restartable_sequence(self._tid, arch.instruction(self._raw), self.read):
             raise NotNowError("the thread is inside a restartable sequence")
+        if not arch.can_restore(self._tid):
+            raise NotNowError("the thread keeps something in vector registers that memtui cannot give back")
         self._mask = ptrace.read_signal_mask(self._tid)
-        self._xsave = ptrace.read_registers(self._tid, ptrace.NT_X86_XSTATE)
+        self._floats = ptrace.read_registers(self._tid, arch.FLOAT_SET)
         self._frame = self.heal_frame(restore_rt, arch.below_red_zone(self._raw))
-        lowest, top = self._frame.stack_pointer, self.registers["rsp"]
+        lowest, top = self._frame.stack_pointer, arch.stack_pointer(self._raw)
         if not harmless.has_room(self._pid, lowest, top):
             raise NotNowError("the thread's stack has no room")
         try:
@@ -108,15 +113,14 @@ class BorrowedThread:
             raise NotNowError("the thread's stack has no room") from error
         self._checkpoint("frame-written")
 
-    def heal_frame(self, restore_rt: int, below: int) -> arch.HealFrame:
+    def heal_frame(self, restore_rt: int, below: int) -> HealFrame:
         """A frame that restores this thread, to be placed under the address ``below``."""
-        return arch.HealFrame(self._raw, self._xsave, self._mask, restore_rt, below)
+        return arch.heal_frame(self._raw, self._floats, self._mask, restore_rt, below)
 
     def syscall(self, instruction: int, number: int, *arguments: int) -> int:
         """Make one system call at ``instruction`` (a ``syscall; ret``); returns its result, negative for an error."""
         assert self._frame is not None
-        changes = dict(zip(arch.SYSCALL_ARGUMENTS, arguments, strict=False))
-        self._set_off(rip=instruction, rax=number, rsp=self._frame.stack_pointer, **changes)
+        self._set_off(arch.to_system_call(self._raw, instruction, number, arguments, self._frame))
         end = time.monotonic() + _KERNEL_PATIENCE_SECONDS
         while True:
             try:
@@ -133,7 +137,7 @@ class BorrowedThread:
         self,
         function: int,
         arguments: tuple[int, ...],
-        stack: arch.HealFrame,
+        stack: HealFrame,
         patience_seconds: float,
         can_abort: bool,
     ) -> dict[int, int]:
@@ -143,9 +147,7 @@ class BorrowedThread:
         raises UnfinishedCallError: with ``can_abort`` a thread that sleeps in the call is given back as it was,
         otherwise it is let go to finish the call and restore itself.
         """
-        self._set_off(
-            rip=function, rax=0, rsp=stack.stack_pointer, **dict(zip(arch.CALL_ARGUMENTS, arguments, strict=False))
-        )
+        self._set_off(arch.to_call(self._raw, function, arguments, stack))
         self._checkpoint("call-started")
         results: dict[int, int] = {}
         number = -1
@@ -168,18 +170,20 @@ class BorrowedThread:
             else:
                 number = value
 
-    def _set_off(self, **changes: int) -> None:
+    def _set_off(self, changes: Changes) -> None:
         """Point the thread at what it is to do. At the entry of a system call this cancels that call."""
-        before = self.registers
-        registers = before | {"orig_rax": arch.NO_SYSCALL, "eflags": arch.calling_flags(before["eflags"])} | changes
         first, self._taken = not self._taken, True
-        self._call_cancelled = self._at_entry
+        self._call_cancelled, self._entered = self._at_entry, -1
         self._checkpoint("before-registers")
-        ptrace.write_registers(self._tid, ptrace.NT_PRSTATUS, arch.pack(registers))
+        self._change(changes)
         self._checkpoint("registers-set")
         if first:
             ptrace.write_signal_mask(self._tid, _ALL_BLOCKED)
             self._checkpoint("mask-set")
+
+    def _change(self, changes: Changes) -> None:
+        for kind, data in changes:
+            ptrace.write_registers(self._tid, kind, data)
 
     def _next_syscall_stop(self, end: float) -> tuple[int, int, int]:
         """Run to the next entry (1) or exit (2) of a system call. Raises TimeoutError."""
@@ -187,6 +191,7 @@ class BorrowedThread:
             if self._stopped:
                 ptrace.resume_to_syscall(self._tid)
             self._stopped = self._at_entry = False
+            self._entered = -1
             self._checkpoint("running")
             status = self._wait(end)
             self._stopped = True
@@ -199,6 +204,7 @@ class BorrowedThread:
             info = ptrace.syscall_info(self._tid)
             cancelled, self._call_cancelled = self._call_cancelled, False
             self._at_entry = info[0] == 1
+            self._entered = info[2] if self._at_entry else -1
             if not (cancelled and info[0] == 2):
                 return info
 
@@ -217,8 +223,8 @@ class BorrowedThread:
             self._run_into_stop(_STOP_PATIENCE_SECONDS)
         except TimeoutError:
             return False
-        now = arch.unpack(ptrace.read_registers(self._tid, ptrace.NT_PRSTATUS))
-        return arch.interrupted_call(now) == arch.SYS_FUTEX
+        now = ptrace.read_registers(self._tid, ptrace.NT_PRSTATUS)
+        return arch.interrupted_call(now, self.read) == arch.SYS_FUTEX
 
     def _run_into_stop(self, seconds: float) -> None:
         """Run on to the stop inside the kernel's signal path that was asked for. Raises TimeoutError."""
@@ -235,18 +241,18 @@ class BorrowedThread:
 
     def _give_back(self) -> None:
         """Stop once more inside the kernel's signal path, then restore mask and registers."""
-        now = arch.unpack(ptrace.read_registers(self._tid, ptrace.NT_PRSTATUS))
-        if self._at_entry and now["orig_rax"] == arch.SYS_RT_SIGRETURN:
+        assert self._frame is not None
+        if self._entered == arch.SYS_RT_SIGRETURN:
             # At the entry of its own sigreturn: cancel that call, yet have it made should memtui die now.
-            again = {"orig_rax": arch.NO_SYSCALL, "rip": now["rip"] - len(arch.RESTORE_RT)}
-            ptrace.write_registers(self._tid, ptrace.NT_PRSTATUS, arch.pack(now | again))
+            now = ptrace.read_registers(self._tid, ptrace.NT_PRSTATUS)
+            self._change(arch.made_again(now, self._frame))
             self._checkpoint("sigreturn-cancelled")
         ptrace.interrupt(self._tid)
         ptrace.resume(self._tid)
         self._checkpoint("to-signal-path")
         self._run_into_stop(_KERNEL_PATIENCE_SECONDS)
         self._checkpoint("in-signal-path")
-        ptrace.write_registers(self._tid, ptrace.NT_X86_XSTATE, self._xsave)
+        ptrace.write_registers(self._tid, arch.FLOAT_SET, self._floats)
         self._checkpoint("fpu-restored")
         ptrace.write_signal_mask(self._tid, self._mask)
         self._checkpoint("mask-restored")
@@ -258,7 +264,9 @@ class BorrowedThread:
             os.close(self._mem)
             self._mem = -1
         for one in self._held:
-            ptrace.queue_signal(self._pid, self._tid, one)  # a detach from this kind of stop would lose it
+            ptrace.queue_signal(
+                arch.SYS_TGKILL, self._pid, self._tid, one
+            )  # a detach from this kind of stop would lose it
         try:
             ptrace.detach(self._tid)
         except OSError:

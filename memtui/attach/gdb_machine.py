@@ -45,7 +45,7 @@ class GdbError(Exception):
 
 
 class Gdb:
-    """One gdb, on no process yet. Use as a context manager: leaving it lets go of the process and waits for gdb's end.
+    """One gdb, on no process yet. Use as a context manager: leaving it lets go of the process and waits for its end.
 
     Entering raises RefusedError when there is no gdb. Stops of threads are kept in ``stops`` as (reason, thread).
     """

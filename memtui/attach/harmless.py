@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from memtui.attach import ptrace
-from memtui.attach import x86_64 as arch
+from memtui.attach.native import arch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

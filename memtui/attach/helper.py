@@ -1,9 +1,10 @@
 """The short-lived process that does the dangerous millisecond: it borrows one thread and starts the agent.
 
-It is told everything beforehand (a plan on stdin, as ``marshal`` writes it), blocks its own signals, makes one attempt,
-writes one answer and exits. If it is killed at any instruction, the borrowed thread restores itself.
+It is told everything beforehand (a plan on stdin, as ``marshal`` writes it), blocks its own signals, makes one
+attempt, writes one answer and exits. If it is killed at any instruction, the borrowed thread restores itself.
 
-What it imports is imported while somebody waits: no json, typing, dataclasses, collections, nor signal (which loads enum).
+What it imports is imported while somebody waits: no json, typing, dataclasses, collections, nor signal
+(which loads enum).
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import sys
 import time
 
 from memtui.attach import borrow, harmless, outcome, stubs
-from memtui.attach import x86_64 as arch
+from memtui.attach.native import arch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from memtui.attach.heal import HealFrame
 
 KILL_POINT_VARIABLE = "MEMTUI_KILL_HELPER_AT"
 """Test hook: the helper kills itself at the named step, ``name`` or ``name#2`` for the second time it gets there."""
@@ -53,7 +56,7 @@ class Attempt:
         began = time.monotonic()
         with borrow.BorrowedThread(self._pid, self._tid, _checkpoint) as thread:
             self._check_same_process()
-            asleep = arch.sleeps_harmlessly(thread.registers)
+            asleep = arch.sleeps_harmlessly(thread.registers, thread.read)
             if not asleep and (self._plan["route"] == "thread" or self._tid != self._pid):
                 raise outcome.NotNowError("the thread is not in a harmless wait")
             thread.take(self._restore_rt)
@@ -95,7 +98,7 @@ class Attempt:
                 thread.syscall(self._instruction, arch.SYS_MUNMAP, scratch, _SCRATCH_BYTES)
 
     def _write_page(self, thread: borrow.BorrowedThread, base: int, result: int) -> stubs.Page:
-        page = stubs.build_page(base, self._source, self._symbols, result, self._plan["gadgets"].get("zero_drop_ret"))
+        page = stubs.build_page(base, self._source, self._symbols, result, self._plan["gadgets"].get("leave_zero"))
         try:
             thread.write(base, page.content)
         except outcome.FailedCallError as error:
@@ -106,9 +109,7 @@ class Attempt:
         arguments = (_ANY_ADDRESS, size, protection, _MAP_PRIVATE_ANONYMOUS, _NO_FILE, 0)
         return thread.syscall(self._instruction, arch.SYS_MMAP, *arguments)
 
-    def _begin_thread(
-        self, thread: borrow.BorrowedThread, page: stubs.Page, stack: arch.HealFrame, handle: int
-    ) -> str:
+    def _begin_thread(self, thread: borrow.BorrowedThread, page: stubs.Page, stack: HealFrame, handle: int) -> str:
         arguments = (handle, 0, page.thread, page.source)
         made = thread.call(self._symbols["pthread_create"], arguments, stack, _THREAD_PATIENCE_SECONDS, False)
         cloned = made.get(arch.SYS_CLONE3, -errno.ENOSYS)
@@ -117,14 +118,14 @@ class Attempt:
         _require(cloned, "the process may not start another thread")
         return "started"
 
-    def _queue(self, thread: borrow.BorrowedThread, page: stubs.Page, stack: arch.HealFrame, result: int) -> str:
+    def _queue(self, thread: borrow.BorrowedThread, page: stubs.Page, stack: HealFrame, result: int) -> str:
         thread.write(result, b"\xff" * 4)
         thread.call(page.queue, (page.pending, page.source), stack, _PENDING_PATIENCE_SECONDS, True)
         if int.from_bytes(thread.read(result, 4), "little", signed=True) != 0:
             raise outcome.FailedCallError("the interpreter's queue of pending calls is full")
         return "queued"
 
-    def _queue_without_code(self, thread: borrow.BorrowedThread, base: int, stack: arch.HealFrame) -> str:
+    def _queue_without_code(self, thread: borrow.BorrowedThread, base: int, stack: HealFrame) -> str:
         thread.write(base, self._source + b"\0")
         arguments = (self._symbols["PyRun_SimpleString"], base)
         thread.call(self._symbols["Py_AddPendingCall"], arguments, stack, _PENDING_PATIENCE_SECONDS, True)

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from memtui import paths
-from memtui.attach import x86_64 as arch
+from memtui.attach.native import arch
 from memtui.channel.identity import Place
 from memtui.errors import RefusedError
 from memtui.observe.elf import exported
@@ -43,7 +43,7 @@ def build_plan(interpreter: Interpreter, identity: Identity) -> dict[str, Any]:
     missing = [name for name in (*_PYTHON_FUNCTIONS, *_C_FUNCTIONS) if name not in symbols]
     if missing:
         raise RefusedError(f"No code can be put into process {pid}.", why=f"It does not export {', '.join(missing)}.")
-    gadgets = _find_gadgets(pid, [one for one in maps if one.path in {*libraries, interpreter.library}])
+    gadgets = _find_gadgets(pid, [one for one in maps if one.path in {*libraries, interpreter.library, "[vdso]"}])
     known = [identity.started_ticks, identity.start_code, identity.start_stack]
     return {"pid": pid, "identity": known, "symbols": symbols, "gadgets": gadgets}
 
@@ -74,17 +74,23 @@ def _is_c_library(path: str) -> bool:
 
 
 def _find_gadgets(pid: int, maps: list[Mapping]) -> dict[str, int]:
-    wanted = {"syscall_ret": arch.SYSCALL_RET, "restore_rt": arch.RESTORE_RT, "zero_drop_ret": arch.ZERO_DROP_RET}
     found: dict[str, int] = {}
     with RemoteMemory(pid) as memory:
         for mapping in maps:
-            if "x" not in mapping.permissions or len(found) == len(wanted):
+            if "x" not in mapping.permissions or len(found) == len(arch.GADGETS):
                 continue
             code = memory.read(mapping.start, mapping.end - mapping.start)
-            for name, pattern in wanted.items():
-                at = code.find(pattern)
-                if at >= 0:
+            for name, patterns in arch.GADGETS.items():
+                at = next((at for pattern in patterns if (at := _find_code(code, pattern)) is not None), None)
+                if at is not None:
                     found.setdefault(name, mapping.start + at)
     if not {"syscall_ret", "restore_rt"} <= set(found):
         raise RefusedError(f"No code can be put into process {pid}.", why="Its C library is not one memtui knows.")
     return found
+
+
+def _find_code(code: bytes, pattern: bytes) -> int | None:
+    at = code.find(pattern)
+    while at >= 0 and at % arch.INSTRUCTION_ALIGNMENT:
+        at = code.find(pattern, at + 1)
+    return at if at >= 0 else None

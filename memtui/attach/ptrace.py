@@ -26,7 +26,6 @@ O_TRACESYSGOOD = 1
 EVENT_STOP = 128
 SYSCALL_STOP_SIGNAL = 5 | 0x80
 WALL = 0x40000000
-_SYS_TGKILL = 234
 
 
 class _IoVec(ctypes.Structure):
@@ -120,6 +119,6 @@ def may_read(pid: int, address: int, size: int) -> bool:
     return copied == size
 
 
-def queue_signal(pid: int, tid: int, number: int) -> None:
-    """Send a signal to one thread of another process (``tgkill``)."""
-    _libc.syscall(_SYS_TGKILL, pid, tid, number)
+def queue_signal(tgkill: int, pid: int, tid: int, number: int) -> None:
+    """Send a signal to one thread of another process; ``tgkill`` is the number of that system call."""
+    _libc.syscall(tgkill, pid, tid, number)

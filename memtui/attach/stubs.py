@@ -1,4 +1,4 @@
-"""The few dozen bytes of x86-64 code that start the agent's thread, and the page they travel on.
+"""The few dozen bytes of machine code that start the agent's thread, and the page they travel on.
 
 Nothing here runs at an arbitrary moment: ``queue`` only registers a pending call (safe anywhere), ``pending`` is run
 by the interpreter itself between two bytecodes, ``thread`` is the start of a fresh native thread.
@@ -6,26 +6,16 @@ by the interpreter itself between two bytecodes, ``thread`` is the start of a fr
 
 from __future__ import annotations
 
-import struct
+from memtui.attach.native import stub_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_RAX, _RCX, _RDX, _RDI, _RSI = b"\x48\xb8", b"\x48\xb9", b"\x48\xba", b"\x48\xbf", b"\x48\xbe"
-_CALL_RAX, _JUMP_RAX, _PUSH_RAX = b"\xff\xd0", b"\xff\xe0", b"\x50"
-_SUB_8, _ADD_8, _RET = b"\x48\x83\xec\x08", b"\x48\x83\xc4\x08", b"\xc3"
-_XOR_EAX, _STORE_EAX_AT_RCX = b"\x31\xc0", b"\x89\x01"
+    from memtui.attach.architecture import StubCode
+
 _SOURCE_OFFSET = 512
 PAGE_BYTES = 4096
-
-
-def _load(register: bytes, value: int) -> bytes:
-    return register + struct.pack("<Q", value)
-
-
-def _call(address: int) -> bytes:
-    return _load(_RAX, address) + _CALL_RAX
 
 
 class Page:
@@ -47,64 +37,34 @@ def page_bytes(source: bytes) -> int:
     return -(-(_SOURCE_OFFSET + len(source) + 1) // PAGE_BYTES) * PAGE_BYTES
 
 
-def build_page(base: int, source: bytes, symbols: Mapping[str, int], result: int, zero_drop_ret: int | None) -> Page:
-    """Assemble the page for mapping address ``base``.
+def build_page(
+    base: int,
+    source: bytes,
+    symbols: Mapping[str, int],
+    result: int,
+    leave_zero: int | None,
+    code: StubCode = stub_code,
+) -> Page:
+    """Assemble the page for mapping address ``base``, from the stubs ``code``.
 
     ``symbols`` holds absolute addresses of ``Py_AddPendingCall Py_IsInitialized PyRun_SimpleString PyGILState_Ensure
-    PyGILState_Release pthread_create pthread_self pthread_detach munmap``. With ``zero_drop_ret`` (such a piece of
+    PyGILState_Release pthread_create pthread_self pthread_detach munmap``. With ``leave_zero`` (such a piece of
     code in the target) the page removes itself when the agent's thread ends; without it it stays.
     """
     size = page_bytes(source)
     queue, pending, thread = base + 16, base + 96, base + 192
     source_at = base + _SOURCE_OFFSET
-    removal = (base, size) if zero_drop_ret else None
+    removal = (base, size) if leave_zero else None
     parts = {
-        queue: _queue_stub(symbols, result),
-        pending: _pending_stub(symbols, thread, source_at, zero_drop_ret),
-        thread: _thread_stub(symbols, removal),
+        queue: code.queue_stub(symbols, result),
+        pending: code.pending_stub(symbols, thread, source_at, leave_zero),
+        thread: code.thread_stub(symbols, removal),
         source_at: source + b"\0",
     }
     content = bytearray(b"\xcc" * size)
     ends = [*sorted(parts), base + size]
-    for (start, code), end in zip(sorted(parts.items()), ends[1:], strict=True):
-        if len(code) > end - start:
+    for (start, part), end in zip(sorted(parts.items()), ends[1:], strict=True):
+        if len(part) > end - start:
             raise ValueError("a stub does not fit its place")
-        content[start - base : start - base + len(code)] = code
+        content[start - base : start - base + len(part)] = part
     return Page(bytes(content), queue, pending, thread, source_at)
-
-
-def _queue_stub(symbols: Mapping[str, int], result: int) -> bytes:
-    return _SUB_8 + _call(symbols["Py_AddPendingCall"]) + _load(_RCX, result) + _STORE_EAX_AT_RCX + _ADD_8 + _RET
-
-
-def _pending_stub(symbols: Mapping[str, int], thread: int, source: int, zero_drop_ret: int | None) -> bytes:
-    """``pthread_create(&handle, NULL, thread, source); return 0`` — whatever pthread_create said.
-
-    With ``zero_drop_ret`` it leaves the page for good before the new thread exists (which removes the page): it jumps
-    into pthread_create with a return into that piece of the target's own code, which drops the handle and returns 0.
-    """
-    arguments = b"\x31\xf6" + _load(_RDX, thread) + _load(_RCX, source)  # xor esi, esi
-    if zero_drop_ret is None:
-        handle = b"\x48\x89\xe7"  # mov rdi, rsp
-        return _SUB_8 + handle + arguments + _call(symbols["pthread_create"]) + _XOR_EAX + _ADD_8 + _RET
-    handle = b"\x48\x8d\x7c\x24\x08"  # lea rdi, [rsp + 8]
-    leave = _load(_RAX, zero_drop_ret) + _PUSH_RAX + _PUSH_RAX
-    return leave + handle + arguments + _load(_RAX, symbols["pthread_create"]) + _JUMP_RAX
-
-
-def _thread_stub(symbols: Mapping[str, int], removal: tuple[int, int] | None) -> bytes:
-    """Detach the thread, take the GIL, run the source (the thread's argument), give the GIL back, remove the page.
-
-    An interpreter that is ending meanwhile is left alone: taking its GIL would crash it once it has gone.
-    """
-    with_gil = _call(symbols["PyGILState_Ensure"]) + b"\x89\xc5"  # mov ebp, eax
-    with_gil += b"\x48\x89\xdf" + _call(symbols["PyRun_SimpleString"])  # mov rdi, rbx
-    with_gil += b"\x89\xef" + _call(symbols["PyGILState_Release"])  # mov edi, ebp
-    code = b"\x55\x53" + _SUB_8 + b"\x48\x89\xfb"  # push rbp; push rbx; sub rsp, 8; mov rbx, rdi
-    code += _call(symbols["pthread_self"]) + b"\x48\x89\xc7" + _call(symbols["pthread_detach"])
-    code += _call(symbols["Py_IsInitialized"]) + b"\x85\xc0\x74" + bytes([len(with_gil)]) + with_gil  # test eax; jz
-    code += _XOR_EAX + _ADD_8 + b"\x5b\x5d"  # pop rbx; pop rbp
-    if removal is None:
-        return code + _RET
-    base, size = removal
-    return code + _load(_RDI, base) + _load(_RSI, size) + _load(_RAX, symbols["munmap"]) + _JUMP_RAX
