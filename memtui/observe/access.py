@@ -28,7 +28,7 @@ def reading(pid: int, what: str) -> Iterator[None]:
             raise RefusedError(
                 f"The {what} of process {pid} may not be read.",
                 why="It belongs to another user or is protected from tracing.",
-                next_step="Run memtui as its owner or with sudo.",
+                next_step=f"Run memtui as its owner or with sudo; what is in the way says: memtui doctor {pid}",
             ) from error
         raise
 
