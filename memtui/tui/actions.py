@@ -48,7 +48,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("sort", "o", "Sort", "Order allocations by size, change, count or place", "dashboard"),
     Action("group", "b", "Group", "Group allocations by line, file or traceback", "dashboard"),
     Action("output", "w", "Output", "What the workload writes: half of the screen, all of it, away", "dashboard"),
-    Action("attach", "a", "Agent", "Put the agent into the process, for tracing, snapshots and gc"),
+    Action("attach", "a", "Agent", "Put the agent into the process, for tracing, pauses and gc"),
     Action("view", "v", "View", "Show the next panel when the terminal is small", "dashboard"),
     Action("diff-from", "1", "From", "Compare from the snapshot under the cursor", "diff"),
     Action("diff-to", "2", "To", "Compare to the snapshot under the cursor", "diff"),

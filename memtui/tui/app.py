@@ -177,7 +177,7 @@ class MemtuiApp(App[None]):
         if state.ending is not None:
             self.notify("The process has ended; what was gathered can still be looked at and exported.")
             return
-        notice = requests.agent_notice(state)
+        notice = requests.agent_notice(state, command)
         if notice and not self._agent_announced:
             self._agent_announced = True
             self._log_locally(EventKind.INFO, notice)

@@ -26,7 +26,7 @@ from memtui.model.command import (
 )
 from memtui.model.sample import Sample, Series
 from memtui.model.state import State
-from memtui.model.target import Ending
+from memtui.model.target import Ending, Rung
 from memtui.session.scripted import ScriptedSession
 from memtui.tui.app import MemtuiApp
 from memtui.tui.screens.ask import AskScreen
@@ -85,7 +85,7 @@ async def test_keys_that_ask_the_session(
         assert session.requests == [command]
 
 
-@pytest.mark.parametrize(("key", "command"), [("t", StartTracing()), ("a", ClimbToAgent()), ("s", TakeSnapshot())])
+@pytest.mark.parametrize(("key", "command"), [("t", StartTracing()), ("a", ClimbToAgent()), ("g", CollectGarbage())])
 async def test_what_needs_the_agent_says_so_once(
     make_app: Make, states: tuple[State, ...], key: str, command: Command
 ) -> None:
@@ -96,6 +96,37 @@ async def test_what_needs_the_agent_says_so_once(
         await pilot.pause()
         assert session.requests == [command, command]
         assert text_of(app, "#log").count("one thread inside the process") == 1
+
+
+async def test_a_snapshot_from_outside_is_neither_announced_nor_asked_about(
+    make_app: Make, states: tuple[State, ...]
+) -> None:
+    session = ScriptedSession([replace(states[5], gc=None, series=Series().append(Sample(0.0, 900 * MIB)))])
+    app = make_app(session=session)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("s")
+        await pilot.pause()
+        assert session.requests == [TakeSnapshot()]
+        assert "one thread" not in text_of(app, "#log")
+
+
+async def test_a_snapshot_that_cannot_be_taken_from_outside_announces_the_agent(
+    make_app: Make, states: tuple[State, ...]
+) -> None:
+    app = make_app(replace(states[5], rung=Rung.PROCESS))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("s")
+        await pilot.pause()
+        assert "one thread inside the process" in text_of(app, "#log")
+
+
+async def test_the_difference_of_scans_begins_with_the_types(make_app: Make, states: tuple[State, ...]) -> None:
+    bare = [replace(one, allocations=None, traced_bytes=None, scanned=True) for one in states[-1].snapshots]
+    app = make_app(replace(states[-1], snapshots=tuple(bare)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("d")
+        await until(pilot, lambda: "shop.orders.Order" in text_of(app, "#rows"))
+        assert "from outside" in text_of(app, "#snapshots")
 
 
 async def test_a_launched_workload_is_not_asked_about(make_app: Make, states: tuple[State, ...]) -> None:

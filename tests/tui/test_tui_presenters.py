@@ -8,6 +8,7 @@ from shop_session import COMMAND, MIB, with_output
 
 from memtui.analysis.diff import Diff, DiffRow
 from memtui.model.allocation import Frame, GroupBy, Tracing
+from memtui.model.command import ClimbToAgent, CollectGarbage, StartTracing, TakeSnapshot
 from memtui.model.gc import GcPauses
 from memtui.model.sample import Cost, Sample, Series
 from memtui.model.state import Event, EventKind, Output, State
@@ -293,7 +294,31 @@ def test_questions_and_notice(last: State, bare: State) -> None:
     unknown = replace(last, gc=None, pauses=None, snapshots=(), series=Series().append(Sample(0.0, 900 * MIB)))
     assert "not known for how long" in requests.collection_question(unknown)
     assert requests.collection_question(bare) == ""
-    assert "one thread" in requests.agent_notice(bare)
-    assert requests.agent_notice(replace(bare, note="observing only")) == ""
-    assert requests.agent_notice(last) == ""
-    assert requests.agent_notice(with_output(bare, ("x",))) == ""
+    for command in (StartTracing(), CollectGarbage(), ClimbToAgent()):
+        assert "one thread" in requests.agent_notice(bare, command)
+    assert requests.agent_notice(replace(bare, note="observing only"), StartTracing()) == ""
+    assert requests.agent_notice(last, StartTracing()) == ""
+    assert requests.agent_notice(with_output(bare, ("x",)), StartTracing()) == ""
+
+
+def test_a_snapshot_stops_nothing_and_needs_no_agent_where_it_is_a_scan(last: State, bare: State) -> None:
+    large = replace(bare, rung=Rung.OBSERVE, series=Series().append(Sample(0.0, 900 * MIB)))
+    assert requests.agent_notice(large, TakeSnapshot()) == ""
+    assert requests.snapshot_question(large) == ""
+    for rung in (Rung.PROCESS, Rung.AGENT):
+        assert "Take the snapshot now?" in requests.snapshot_question(replace(large, rung=rung))
+    assert "one thread" in requests.agent_notice(replace(large, rung=Rung.PROCESS), TakeSnapshot())
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+def test_the_status_says_what_the_next_rung_adds_and_costs(last: State, bare: State, width: int) -> None:
+    outside = replace(bare, rung=Rung.OBSERVE)
+    shown = text(process.status(outside, width))
+    assert "next: " in shown
+    assert "agent adds" in shown
+    assert "1 ms" in shown
+    tracing_off = text(process.status(replace(bare, rung=Rung.AGENT), width))
+    assert "tracing adds" in tracing_off
+    assert "times slower" in tracing_off
+    for quiet in (bare, last, replace(outside, note="ptrace is refused"), replace(outside, busy=("attaching",))):
+        assert "next:" not in text(process.status(quiet, width))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from memtui.analysis.predict import collection_pause_seconds, snapshot_pause_seconds
+from memtui.model.command import Command, TakeSnapshot
 from memtui.model.state import State
 from memtui.model.target import Rung
 from memtui.model.units import format_seconds
@@ -17,12 +18,19 @@ def needs_agent(state: State) -> bool:
     return state.rung in (Rung.PROCESS, Rung.OBSERVE)
 
 
-def agent_notice(state: State) -> str:
+def scans(state: State) -> bool:
+    """Whether a snapshot now is a scan from outside: then the agent is not put in, and the process not stopped."""
+    return state.rung is Rung.OBSERVE
+
+
+def agent_notice(state: State, command: Command) -> str:
     """One line that says what the agent does to a process that memtui did not start; empty when it need not be said.
 
     It is not said either when the State knows that the agent cannot go in: the answer of the session says why.
     """
     if state.target.launched or state.note or not needs_agent(state):
+        return ""
+    if isinstance(command, TakeSnapshot) and scans(state):
         return ""
     return "The agent goes in: one thread inside the process, stopped for a few ms; all is removed when you quit."
 
@@ -34,6 +42,8 @@ def collection_question(state: State) -> str:
 
 def snapshot_question(state: State) -> str:
     """What to ask before a snapshot; empty when its pause is short enough to just do it."""
+    if scans(state):
+        return ""
     return _question("Counting the objects", "Take the snapshot", snapshot_pause_seconds(state), state)
 
 

@@ -36,7 +36,7 @@ def list_row(snapshot: Snapshot, mark: str) -> Line:
         pad(format_bytes(snapshot.rss_bytes), 11, "right"),
         pad(traced, 12, "right"),
         pad(format_count(snapshot.objects), 13, "right"),
-        Span(f"   {format_seconds(snapshot.took_seconds)}", "dim"),
+        Span(f"   {format_seconds(snapshot.took_seconds)}{'  from outside' if snapshot.scanned else ''}", "dim"),
     )
 
 

@@ -49,6 +49,8 @@ class DiffScreen(StateScreen[None]):
         taken = self.state.snapshots
         if len(taken) >= 2:
             self._first, self._second = taken[-2].number, taken[-1].number
+            if any(one.scanned for one in taken[-2:]):
+                self.by = "type"  # a scan from outside knows no lines
         self.query_one("#snapshots").focus()
         self.call_after_refresh(self.begin)
 
