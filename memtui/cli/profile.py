@@ -7,11 +7,13 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from memtui.errors import EXIT_OK, RefusedError
+from memtui.errors import EXIT_OK, MemtuiError, RefusedError, TargetDiedError
+from memtui.heap.scanner import COVERS, TypeScan, scan_types
+from memtui.model.allocation import TypeCount
 from memtui.model.gc import GcState
 from memtui.model.sample import Cost, Sample, Series
 from memtui.model.state import State
@@ -23,18 +25,26 @@ from memtui.observe.interpreter import Interpreter, find_interpreter
 from memtui.observe.process import ProcessReader, children
 from memtui.observe.smaps import Usage, read_classes
 from memtui.report.build import build_report
+from memtui.session.snapshotting import scanned_snapshot
 
 NAME = "profile"
 HELP = "one look at a process: memory, its kinds, threads, garbage collector, status"
 
-_EPILOG = "example:\n  memtui profile 4242 --json | jq .memory.rss_bytes.last"
+_EPILOG = """examples:
+  memtui profile 4242 --types
+  memtui profile 4242 --json | jq .memory.rss_bytes.last"""
+_TYPES_SHOWN = 20
+_MAX_TYPES_SHOWN = 500
 _WARNING_SHARE = 0.80
 _CRITICAL_SHARE = 0.90
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One look. ``classes``, ``open_files``: None where they may not be seen. ``status``: ok, warning or critical."""
+    """One look. ``classes``, ``open_files``: None where they may not be seen. ``status``: ok, warning or critical.
+
+    ``scan``: None when types were not asked for or cannot be counted (then the state's note says why).
+    """
 
     state: State
     classes: Mapping[str, Usage] | None
@@ -42,6 +52,7 @@ class Profile:
     children: tuple[int, ...]
     status: str
     status_reason: str
+    scan: TypeScan | None = None
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,20 +61,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Looks once at a running Python process from outside; nothing is changed in it or stopped."
     parser.epilog = _EPILOG
     parser.add_argument("pid", metavar="PID", type=_pid, help="the process")
+    parser.add_argument(
+        "--types",
+        metavar="N",
+        nargs="?",
+        type=_number_of_types,
+        const=_TYPES_SHOWN,
+        help=f"the N most numerous types ({_TYPES_SHOWN} when N is left out), counted by scanning its memory",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document (schema memtui.report/1)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Look, and print. Raises :class:`MemtuiError` when there is nothing to look at."""
-    profile = look(args.pid)
+    profile = look(args.pid, args.types)
     text = json.dumps(as_json(profile), indent=2) if args.json else "\n".join(as_text(profile))
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "replace").decode(encoding))
     return EXIT_OK
 
 
-def look(pid: int) -> Profile:
-    """What can be seen of ``pid`` now.
+def look(pid: int, types: int | None = None) -> Profile:
+    """What can be seen of ``pid`` now, with that many types.
 
     What may not be read is left unknown, with the reason in the state's note. Raises :class:`RefusedError` for what
     is no Python process, and :class:`TargetDiedError` when it ends meanwhile.
@@ -76,6 +95,9 @@ def look(pid: int) -> Profile:
         limit = process.memory_limit_bytes()
         target = replace(process.target(), python=interpreter.version_text if interpreter else None)
         open_files = process.open_files()
+    scan = None
+    if types is not None and interpreter is not None and gc is not None:
+        scan, note = _scan(interpreter)
     sample = Sample(
         0.0,
         seen.rss_bytes,
@@ -96,7 +118,10 @@ def look(pid: int) -> Profile:
         threads=seen.threads,
         memory_limit_bytes=limit,
     )
-    return Profile(state, _classes(pid), open_files, tuple(children(pid)), *judge(seen.rss_bytes, limit))
+    if scan is not None:
+        shown = replace(scanned_snapshot(scan, 0.0, seen.rss_bytes), number=1, types=scan.types[:types])
+        state = replace(state, snapshots=(shown,))
+    return Profile(state, _classes(pid), open_files, tuple(children(pid)), *judge(seen.rss_bytes, limit), scan)
 
 
 def judge(rss_bytes: int, limit_bytes: int | None) -> tuple[str, str]:
@@ -122,6 +147,7 @@ def as_json(profile: Profile) -> dict[str, Any]:
             "open_files": profile.open_files,
             "children": list(profile.children),
             "classes": {kind: asdict(usage) for kind, usage in profile.classes.items()} if profile.classes else None,
+            "type_scan": _scan_as_json(profile.scan) if profile.scan else None,
         },
     }
 
@@ -144,6 +170,9 @@ def as_text(profile: Profile) -> Iterator[str]:
     )
     yield ""
     yield from _gc_lines(state.gc)
+    if profile.scan is not None:
+        yield ""
+        yield from _type_lines(profile.scan, state.snapshots[-1].types)
 
 
 def _look_inside(pid: int) -> tuple[Interpreter | None, GcState | None, str]:
@@ -158,6 +187,27 @@ def _look_inside(pid: int) -> tuple[Interpreter | None, GcState | None, str]:
             return interpreter, reader.read(), ""
     except RefusedError as error:
         return interpreter, None, str(error)
+
+
+def _scan(interpreter: Interpreter) -> tuple[TypeScan | None, str]:
+    """The types, or the reason why they are not known."""
+    try:
+        return scan_types(interpreter.pid, interpreter), ""
+    except TargetDiedError:
+        raise
+    except MemtuiError as error:
+        return None, str(error)
+
+
+def _scan_as_json(scan: TypeScan) -> dict[str, Any]:
+    return {
+        "covers": COVERS,
+        "objects": scan.objects,
+        "bytes_read": scan.bytes_read,
+        "swapped_bytes": scan.swapped_bytes,
+        "seconds": round(scan.seconds, 3),
+        "cpu_seconds": round(scan.cpu_seconds, 3),
+    }
 
 
 def _classes(pid: int) -> Mapping[str, Usage] | None:
@@ -196,12 +246,27 @@ def _gc_lines(gc: GcState | None) -> Iterator[str]:
         )
 
 
+def _type_lines(scan: TypeScan, shown: Sequence[TypeCount]) -> Iterator[str]:
+    yield f"Types, most numerous first ({COVERS})"
+    yield from (f"{one.count:>12,}  {_printable(one.type)}" for one in shown)
+    took = f"{format_bytes(scan.bytes_read)} in {format_seconds(scan.seconds)}"
+    yield f"{scan.objects:>12,}  in all, by scanning {took}"
+    if scan.swapped_bytes:
+        yield f"Not counted: objects in {format_bytes(scan.swapped_bytes)} that are swapped out"
+
+
 def _children(pids: tuple[int, ...]) -> str:
     return f"{len(pids)} ({', '.join(map(str, pids))})" if pids else "0"
 
 
 def _printable(text: str) -> str:
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def _number_of_types(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MAX_TYPES_SHOWN:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of types (1 to {_MAX_TYPES_SHOWN})")
+    return int(text)
 
 
 def _pid(text: str) -> int:
