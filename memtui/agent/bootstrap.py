@@ -115,7 +115,10 @@ def _open_channel(token: str) -> "Optional[Tuple[Any, bytes]]":
 
 
 def _connect(path: bytes, viewer: int, user: int) -> "Optional[Tuple[Any, bytes]]":
-    """Call on the viewer, unless somebody else listens at its place. The channel, and the agent's text."""
+    """Call on the viewer, unless somebody else listens at its place. The channel, and the agent's text.
+
+    Removes the place (a socket alone in a directory) all the same: the viewer may have been killed.
+    """
     import _socket
 
     channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -129,8 +132,18 @@ def _connect(path: bytes, viewer: int, user: int) -> "Optional[Tuple[Any, bytes]
                 return channel, text
     except OSError:
         pass
+    finally:
+        _remove(path)
     channel.close()
     return None
+
+
+def _remove(path: bytes) -> None:
+    try:
+        os.unlink(path)
+        os.rmdir(os.path.dirname(path))
+    except OSError:
+        pass
 
 
 def _memory_file(name: str) -> int:

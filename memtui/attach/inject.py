@@ -14,6 +14,7 @@ from typing import Any
 
 from memtui import paths
 from memtui.attach.plan import LIFETIME_SECONDS, agent_sources, bootstrap_source, build_plan
+from memtui.attach.room import check_room
 from memtui.channel.link import AgentLink
 from memtui.channel.meeting import Meeting, meet
 from memtui.errors import ChannelError, RefusedError, TargetDiedError
@@ -51,6 +52,7 @@ def attach_agent(pid: int) -> Attached:
     with ProcessReader(pid) as process:
         identity, inner_pid = process.identity(), int(process.status()["NSpid"].split()[-1])
     interpreter = check_attachable(pid)
+    check_room(pid)
     token = secrets.token_hex(6)
     plan = build_plan(interpreter, identity)
     with GcReader(interpreter) as reader, closing(meet(pid, token)) as meeting:
@@ -122,7 +124,10 @@ class _Attempts:
                 f"Process {self._pid} is stopped.", next_step=f"Continue it first: kill -CONT {self._pid}."
             )
         if outcome == "refused":
-            raise RefusedError(f"Process {self._pid} cannot be traced: {self._reason}.")
+            raise RefusedError(
+                f"Process {self._pid} cannot be traced: {self._reason}.",
+                next_step=f"What is in the way says: memtui doctor {self._pid}",
+            )
         if outcome in _STARTED:
             self.route = outcome
         return outcome

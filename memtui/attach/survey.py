@@ -12,8 +12,10 @@ from memtui.channel.fetch import check_supported
 from memtui.channel.meeting import can_fetch
 from memtui.errors import RefusedError
 from memtui.model.diagnosis import Obstacle
+from memtui.observe.access import reading
 from memtui.observe.diagnosis import Facts, obstacle
 from memtui.observe.machine import Machine, check_machine
+from memtui.observe.permission import about_scope
 from memtui.observe.process import ProcessReader
 
 _RUNNING = 1
@@ -37,36 +39,53 @@ def survey(facts: Facts, machine: Machine) -> Facts:
     found = [obstacle(check_machine, machine)]
     if found[0] is None:
         with ProcessReader(facts.pid) as process:
-            found = [obstacle(build_plan, facts.interpreter, process.identity()), tracing_refused()]
+            found = [obstacle(build_plan, facts.interpreter, process.identity()), tracing_refused(machine)]
     return replace(facts, entry=tuple(one for one in found if one is not None))
 
 
 def find_entry(pid: int) -> Entry:
-    """The thread that the first attempt would borrow, and the kind of channel. Raises OSError when it is gone."""
-    threads = harmless.candidates(pid, "auto", 1)
+    """The thread that the first attempt would borrow, and the kind of channel. Raises TargetDiedError."""
+    with reading(pid, "threads"):
+        threads = harmless.candidates(pid, "auto", 1)
     thread = threads[0] if threads else None
     sleeps = thread is not None and harmless.rank(pid, thread) != _RUNNING
     return Entry(thread, sleeps, can_fetch())
 
 
-def tracing_refused() -> Obstacle | None:
-    """Whether ptrace itself works for memtui: tried on a child of its own that only waits."""
+def tracing_refused(machine: Machine) -> Obstacle | None:
+    """Whether ptrace itself is refused to memtui: tried on a child of its own that only waits."""
+    reader, writer = os.pipe()
     child = os.fork()
     if not child:
-        signal.pause()
-        os._exit(0)
+        try:
+            os.close(writer)
+            os.read(reader, 1)  # until memtui is through with it, or gone
+        finally:
+            os._exit(0)
     try:
         ptrace.seize(child)
     except OSError as error:
+        return explain_refusal(str(error.strerror), machine)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.close(reader)
+        os.close(writer)
+        os.waitpid(child, 0)
+    return None
+
+
+def explain_refusal(error: str, machine: Machine) -> Obstacle:
+    """Why memtui may not trace its own child, which needs no right but that to trace at all."""
+    what = f"The kernel refuses ptrace to memtui: {error}."
+    if machine.ptrace_scope > 1:
+        return Obstacle(what, *about_scope(machine.ptrace_scope, "PID"))
+    if machine.seccomp:
         return Obstacle(
-            f"The kernel refuses ptrace to memtui: {error.strerror}.",
+            what,
             "A filter over memtui (seccomp, as in containers) forbids it.",
             "Allow it: docker run --cap-add=SYS_PTRACE, or --security-opt seccomp=unconfined on old kernels.",
         )
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    return None
+    return Obstacle(what, "A security policy of this machine forbids it.", "Ask whoever administers it.")
 
 
 def fetching_refused() -> str:

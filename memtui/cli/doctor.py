@@ -126,9 +126,10 @@ def machine_lines(findings: Sequence[MachineFinding], width: int) -> Iterator[st
 
 
 def _machine(as_json: bool) -> int:
+    machine = read_machine()
     facts = MachineFacts(
-        machine=read_machine(),
-        ptrace=tracing_refused(),
+        machine=machine,
+        ptrace=tracing_refused(machine),
         fetching=fetching_refused(),
         gdb=shutil.which("gdb"),
         memray=_where_is("memray"),

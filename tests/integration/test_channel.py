@@ -36,6 +36,21 @@ caller.connect(sys.argv[1])
 print("in", flush=True)
 print(caller.recv(1))
 """
+CALLING_AS_AGENT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from memtui.agent import bootstrap
+print("ready", flush=True)
+path, pid, uid = sys.stdin.readline().split()
+print(bootstrap._connect(path.encode(), int(pid), int(uid)))
+"""
+LISTENING = """
+import os, sys
+from memtui.channel.listen import Listener
+listener = Listener(int(sys.argv[1]), "abc")
+print(os.fsdecode(listener.place[0]), flush=True)
+sys.stdin.read()
+"""
 ATTACHING = """
 import sys
 from memtui.attach.inject import attach_agent
@@ -220,22 +235,31 @@ def test_the_end_of_the_process_is_noticed(waiting: subprocess.Popen[bytes]) -> 
             listener.poll()
 
 
-@pytest.mark.parametrize("wrong", ["process", "user"])
-def test_the_agent_hangs_up_on_a_false_memtui(wrong: str) -> None:
-    code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from memtui.agent import bootstrap\n"
-        "print('ready', flush=True)\n"
-        "line = sys.stdin.readline().split()\n"
-        "print(bootstrap._connect(line[0].encode(), int(line[1]), int(line[2])))"
-    )
-    with running(sys.executable, "-c", code, str(ROOT)) as process:
+@pytest.fixture
+def agent() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that calls at the place it reads (path, pid, uid), as the bootstrap does, and writes how it went."""
+    with running(sys.executable, "-c", CALLING_AS_AGENT, str(ROOT)) as process:
         line_from(process)
-        with closing(Listener(process.pid, "abc")) as listener:
-            path, pid, uid = listener.place
-            assert (pid, uid) == (os.getpid(), os.geteuid())
-            false = (pid + 1, uid) if wrong == "process" else (pid, uid + 1)
-            out, _ = process.communicate(b"%s %d %d\n" % (path, *false), timeout=20)
-            assert out == b"None\n"
+        yield process
+
+
+@pytest.mark.parametrize("wrong", ["process", "user"])
+def test_the_agent_hangs_up_on_a_false_memtui(wrong: str, agent: subprocess.Popen[bytes]) -> None:
+    with closing(Listener(agent.pid, "abc")) as listener:
+        path, pid, uid = listener.place
+        assert (pid, uid) == (os.getpid(), os.geteuid())
+        false = (pid + 1, uid) if wrong == "process" else (pid, uid + 1)
+        out, _ = agent.communicate(b"%s %d %d\n" % (path, *false), timeout=20)
+        assert out == b"None\n"
+
+
+def test_the_agent_removes_what_a_killed_memtui_left(agent: subprocess.Popen[bytes]) -> None:
+    with running(sys.executable, "-c", LISTENING, str(agent.pid), cwd=ROOT) as memtui:
+        path = line_from(memtui).strip()
+    assert os.path.exists(path)
+    out, _ = agent.communicate(b"%s %d %d\n" % (path, memtui.pid, os.geteuid()), timeout=20)
+    assert out == b"None\n"
+    assert not os.path.exists(os.path.dirname(path))
 
 
 def test_names_of_users_in_other_namespaces() -> None:

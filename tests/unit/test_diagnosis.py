@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from memtui.attach.survey import Entry
+from memtui.attach.survey import Entry, explain_refusal
 from memtui.cli.doctor import machine_lines, process_document, process_lines
 from memtui.cli.forecast import forecast
 from memtui.cli.ps import as_json, as_text
@@ -153,6 +153,21 @@ def test_the_lines_about_the_machine() -> None:
     assert "ptrace    NO: No. So it is. seccomp: no filter over memtui's" in lines
     assert "          -> Change it: do-this 7" in lines
     assert max(map(len, lines)) <= 60
+
+
+@pytest.mark.parametrize(
+    ("machine", "words"),
+    [
+        (replace(MACHINE, ptrace_scope=2), "Only root may trace"),
+        (replace(MACHINE, ptrace_scope=3, seccomp=2), "until the next boot"),
+        (replace(MACHINE, seccomp=2), "seccomp"),
+        (replace(MACHINE, ptrace_scope=1), "security policy"),
+    ],
+)
+def test_why_not_even_a_child_may_be_traced(machine: Machine, words: str) -> None:
+    text = str(explain_refusal("Operation not permitted", machine))
+    assert text.startswith("The kernel refuses ptrace to memtui: Operation not permitted.")
+    assert words in text
 
 
 def test_kernels() -> None:
