@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from memtui.attach import harmless, ptrace
 from memtui.attach.plan import build_plan
+from memtui.attach.room import check_room
 from memtui.channel.fetch import check_supported
 from memtui.channel.meeting import can_fetch
 from memtui.errors import RefusedError
@@ -39,7 +40,8 @@ def survey(facts: Facts, machine: Machine) -> Facts:
     found = [obstacle(check_machine, machine)]
     if found[0] is None:
         with ProcessReader(facts.pid) as process:
-            found = [obstacle(build_plan, facts.interpreter, process.identity()), tracing_refused(machine)]
+            plan = obstacle(build_plan, facts.interpreter, process.identity())
+        found = [plan, obstacle(check_room, facts.pid), tracing_refused(machine)]
     return replace(facts, entry=tuple(one for one in found if one is not None))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -143,7 +144,7 @@ def test_what_is_no_cpython(capfd: pytest.CaptureFixture[str], tmp_path: Path, n
     program = tmp_path / name
     shutil.copy(shutil.which("sleep") or "sleep", program)
     with running(str(program), "60") as process:
-        until(lambda: os.readlink(f"/proc/{process.pid}/exe") == str(program))
+        until(lambda: os.readlink(f"/proc/{process.pid}/exe") == str(program) and state(process.pid) == "S")
         code, document = doctor(capfd, process.pid)
     assert (code, available(document)) == (3, ["process"])
     assert words in reasons(document)
@@ -160,7 +161,7 @@ def test_a_32_bit_program(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> 
     except OSError:
         pytest.skip("the kernel runs no 32-bit programs")
     with process:
-        until(lambda: os.readlink(f"/proc/{process.pid}/exe") == str(program))
+        until(lambda: os.readlink(f"/proc/{process.pid}/exe") == str(program) and state(process.pid) == "S")
         code, document = doctor(capfd, process.pid)
         process.kill()
     assert code == 3
@@ -278,6 +279,16 @@ def test_other_machines(waiting: subprocess.Popen[bytes], change: dict[str, str]
     found = judge(facts)
     assert found.best is Rung.OBSERVE
     assert words in str(found.on(Rung.AGENT).obstacles[0])
+
+
+def test_a_process_whose_address_space_is_used_up(
+    capfd: pytest.CaptureFixture[str], waiting: subprocess.Popen[bytes]
+) -> None:
+    used = int(Path(f"/proc/{waiting.pid}/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.prlimit(waiting.pid, resource.RLIMIT_AS, (used + 4096, resource.RLIM_INFINITY))
+    code, document = doctor(capfd, waiting.pid)
+    assert (code, available(document)) == (3, ["process", "observe"])
+    assert f"prlimit --as=unlimited --pid {waiting.pid}" in reasons(document)
 
 
 def test_two_reasons_at_once(waiting: subprocess.Popen[bytes]) -> None:
