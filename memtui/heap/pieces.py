@@ -62,12 +62,18 @@ class PieceReader:
         return self._words[: (size + OVERLAP_BYTES) // 8]
 
     def _fill(self, start: int, first: int, last: int) -> None:
-        try:
-            got = self._memory.read_into(self._bytes[first:last], start + first)
-        except UnreadableError:
-            got = 0  # the program gave this memory back a moment ago
-        self.bytes_read += got
-        self._clear(first + got, last)
+        while first < last:
+            try:
+                got = self._memory.read_into(self._bytes[first:last], start + first)
+            except UnreadableError:
+                got = 0
+            self.bytes_read += got
+            first += got
+            if first < last:
+                # The program gave this page back a moment ago.
+                behind = min((first // PAGE_BYTES + 1) * PAGE_BYTES, last)
+                self._clear(first, behind)
+                first = behind
 
     def _clear(self, first: int, last: int) -> None:
         if first < last:
