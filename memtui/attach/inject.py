@@ -13,19 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from memtui import paths
-from memtui.attach.plan import LIFETIME_SECONDS, agent_sources, bootstrap_source, build_plan
+from memtui.attach.plan import LIFETIME_SECONDS, agent_sources, bootstrap_source
 from memtui.attach.room import check_room
+from memtui.attach.ways import Via, Way, choose
 from memtui.channel.link import AgentLink
 from memtui.channel.meeting import Meeting, meet
 from memtui.errors import ChannelError, RefusedError, TargetDiedError
 from memtui.observe.eligibility import check_attachable
-from memtui.observe.gcstate import GcReader
 from memtui.observe.process import ProcessReader
+from memtui.observe.readiness import Readiness, open_readiness
 from memtui.protocol import Frame
 
-_QUEUED_PATIENCE_SECONDS = 0.3
-_PAUSE_SECONDS = 0.02
-_STARTED = ("started", "queued", "queued-without-code")
+_STARTED = ("started", "queued", "queued-without-code", "started-by-gdb", "queued-by-gdb", "asked")
 _DEADLINE_SECONDS = 8.0
 _HELPER_SECONDS = 40.0
 _ANSWER_SECONDS = 15.0
@@ -43,20 +42,22 @@ class Attached:
     stop_seconds: float
 
 
-def attach_agent(pid: int) -> Attached:
+def attach_agent(pid: int, via: Via = "auto", experimental: bool = False) -> Attached:
     """Put the agent into process ``pid``, or join the one that is there.
 
-    Takes milliseconds in the target; up to some seconds when no safe point comes. Raises RefusedError (nothing was
-    changed, or what was queued will do nothing), TargetDiedError, ChannelError.
+    ``via`` chooses a way: "auto" is ``sys.remote_exec`` for Python 3.14 and newer, then memtui's own injector.
+    ``experimental`` allows the injector on processors on which it was not tried. Takes milliseconds in the target; up
+    to some seconds when no safe point comes. Raises RefusedError (nothing was changed, or what was queued will do
+    nothing), TargetDiedError, ChannelError.
     """
     with ProcessReader(pid) as process:
         identity, inner_pid = process.identity(), int(process.status()["NSpid"].split()[-1])
     interpreter = check_attachable(pid)
     check_room(pid)
     token = secrets.token_hex(6)
-    plan = build_plan(interpreter, identity)
-    with GcReader(interpreter) as reader, closing(meet(pid, token)) as meeting:
-        attempts = _Attempts(pid, inner_pid, reader, plan, token, meeting)
+    chosen = choose(interpreter, identity, via, experimental, lambda plan: _run_helper(plan))
+    with closing(chosen) as way, closing(open_readiness(interpreter)) as reader, closing(meet(pid, token)) as meeting:
+        attempts = _Attempts(pid, inner_pid, reader, way, token, meeting)
         link = AgentLink(attempts.until_connected())
     try:
         hello = _load_agent(link)
@@ -68,50 +69,39 @@ def attach_agent(pid: int) -> Attached:
 
 
 class _Attempts:
-    """The tries of one attach: the best thread first, then any thread that waits harmlessly, until the deadline."""
+    """The tries of one attach, by the routes of its way, until the deadline."""
 
-    def __init__(
-        self, pid: int, inner_pid: int, reader: GcReader, plan: dict[str, Any], token: str, meeting: Meeting
-    ) -> None:
+    def __init__(self, pid: int, inner_pid: int, reader: Readiness, way: Way, token: str, meeting: Meeting) -> None:
         self._pid, self._inner_pid, self._reader = pid, inner_pid, reader
-        self._plan, self._token, self._meeting = plan, token, meeting
-        self._end = time.monotonic() + _DEADLINE_SECONDS
-        self._expires_at = time.time() + LIFETIME_SECONDS
+        self._way, self._token, self._meeting = way, token, meeting
+        self._seconds = _DEADLINE_SECONDS + way.more_seconds
+        self._end = time.monotonic() + self._seconds
+        self._expires_at = time.time() + LIFETIME_SECONDS + way.more_seconds
         self._reason = ""
         self.route = ""
         self.stop_seconds = 0.0
 
     def until_connected(self) -> socket.socket:
         """The channel to the agent. Raises RefusedError at the deadline."""
-        route = "auto"
+        route = self._way.first
         while time.monotonic() < self._end:
             _wait_until_ready(self._reader, self._pid)
             outcome = self._attempt(route)
-            connection = self._poll(self._patience(outcome))
+            connection = self._poll(min(self._end, time.monotonic() + self._way.patience_seconds(outcome)))
             if connection is not None:
                 return connection
-            if outcome == "queued":
-                route = "thread"  # the main thread may have gone to sleep, or sits in a long call
-            elif outcome == "no-exec":
-                route = "no-exec"
+            route = self._way.after(route, outcome)
         raise RefusedError(
-            f"The agent could not be put into {self._pid} within {_DEADLINE_SECONDS:.0f} s.",
+            f"The agent could not be put into {self._pid} within {self._seconds:.0f} s.",
             why=f"Its threads reached no point at which Python code can run ({self._reason or 'long calls in C'}).",
             next_step="The process is unharmed and can still be observed; try again when it is less busy.",
         )
 
-    def _patience(self, outcome: str) -> float:
-        """Until when to wait for the connection. Without code nothing but the main thread can bring it."""
-        now = time.monotonic()
-        if outcome in ("started", "queued-without-code"):
-            return self._end
-        return now + (_QUEUED_PATIENCE_SECONDS if outcome == "queued" else _PAUSE_SECONDS)
-
     def _attempt(self, route: str) -> str:
-        """One run of the helper. Returns its outcome; raises when there is no use in another."""
-        no_exec, place = route == "no-exec", self._meeting.place
-        source = bootstrap_source(self._token, self._expires_at, self._inner_pid, in_main_thread=no_exec, place=place)
-        answer = _run_helper(self._plan | {"route": route, "source": source})
+        """One try. Returns its outcome; raises when there is no use in another."""
+        in_main, place = self._way.in_main_thread(route), self._meeting.place
+        source = bootstrap_source(self._token, self._expires_at, self._inner_pid, in_main_thread=in_main, place=place)
+        answer = self._way.start(route, source)
         outcome = str(answer["outcome"])
         self.stop_seconds = max(self.stop_seconds, float(answer.get("stop_seconds", 0.0)))
         self._reason = str(answer.get("reason", ""))
@@ -178,7 +168,7 @@ def _load_agent(link: AgentLink) -> Frame:
         raise ChannelError("The agent did not start in the process.", why=str(error)) from error
 
 
-def _wait_until_ready(reader: GcReader, pid: int) -> None:
+def _wait_until_ready(reader: Readiness, pid: int) -> None:
     """A process that is only just starting, or already finalizing, is left alone."""
     end = time.monotonic() + _READY_SECONDS
     while not reader.ready():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from memtui import paths
+from memtui.attach import gdb
 from memtui.attach.native import arch
 from memtui.channel.identity import Place
 from memtui.errors import RefusedError
@@ -25,27 +27,33 @@ LIFETIME_SECONDS = 12.0
 """How long a queued start stays valid: later it does nothing when it finally runs."""
 
 
-def build_plan(interpreter: Interpreter, identity: Identity) -> dict[str, Any]:
+def build_plan(interpreter: Interpreter, identity: Identity, experimental: bool = False) -> dict[str, Any]:
     """The plan without its route and source text. Raises RefusedError when something needed is not there.
 
     ``identity`` is that of the process from before ``interpreter`` was found in it: nothing is done to another one.
+    ``experimental`` allows processors on which memtui was not tried.
     """
     pid = interpreter.pid
-    check_machine(read_machine())
+    check_machine(read_machine(), experimental)
     maps = read_maps(pid)
     libraries = list(dict.fromkeys(one.path for one in maps if _is_c_library(one.path)))
     symbols = {name: interpreter.symbols[name] for name in _PYTHON_FUNCTIONS if name in interpreter.symbols}
-    for path in libraries:
-        with open_mapped(pid, maps, path) as file:
-            found = exported(file, _C_FUNCTIONS)
-            bias = found.bias(maps, path)
-        symbols |= {name: value + bias for name, value in found.values.items() if name not in symbols}
-    missing = [name for name in (*_PYTHON_FUNCTIONS, *_C_FUNCTIONS) if name not in symbols]
-    if missing:
-        raise RefusedError(f"No code can be put into process {pid}.", why=f"It does not export {', '.join(missing)}.")
+    symbols = _exports(pid, maps, libraries, _C_FUNCTIONS) | symbols
+    _require(pid, symbols, (*_PYTHON_FUNCTIONS, *_C_FUNCTIONS))
     gadgets = _find_gadgets(pid, [one for one in maps if one.path in {*libraries, interpreter.library, "[vdso]"}])
     known = [identity.started_ticks, identity.start_code, identity.start_stack]
     return {"pid": pid, "identity": known, "symbols": symbols, "gadgets": gadgets}
+
+
+def gdb_symbols(interpreter: Interpreter) -> dict[str, int]:
+    """Addresses of the functions that :mod:`memtui.attach.gdb` calls. Raises RefusedError when one is missing."""
+    maps = read_maps(interpreter.pid)
+    libraries = list(dict.fromkeys(one.path for one in maps if _is_c_library(one.path)))
+    symbols = _exports(interpreter.pid, maps, libraries, gdb.C_FUNCTIONS)
+    wanted = (*gdb.PYTHON_FUNCTIONS, *gdb.MAIN_INTERPRETER)
+    symbols |= _exports(interpreter.pid, maps, [interpreter.library], wanted)
+    _require(interpreter.pid, symbols, (*gdb.PYTHON_FUNCTIONS, *gdb.C_FUNCTIONS))
+    return symbols
 
 
 def bootstrap_source(
@@ -71,6 +79,23 @@ def agent_sources() -> list[tuple[str, str]]:
 
 def _is_c_library(path: str) -> bool:
     return os.path.basename(path).startswith(_C_LIBRARIES)
+
+
+def _exports(pid: int, maps: list[Mapping], files: list[str], names: Sequence[str]) -> dict[str, int]:
+    """Addresses in the process of those ``names`` that one of its mapped files exports; the first file counts."""
+    symbols: dict[str, int] = {}
+    for path in files:
+        with open_mapped(pid, maps, path) as file:
+            found = exported(file, names)
+            bias = found.bias(maps, path)
+        symbols = {name: value + bias for name, value in found.values.items()} | symbols
+    return symbols
+
+
+def _require(pid: int, symbols: dict[str, int], names: Sequence[str]) -> None:
+    missing = [name for name in names if name not in symbols]
+    if missing:
+        raise RefusedError(f"No code can be put into process {pid}.", why=f"It does not export {', '.join(missing)}.")
 
 
 def _find_gadgets(pid: int, maps: list[Mapping]) -> dict[str, int]:

@@ -11,6 +11,7 @@ from memtui.errors import RefusedError
 from memtui.observe.permission import may_trace_all, ptrace_scope, user_name
 
 ARCHITECTURE = "x86_64"
+UNTRIED_ARCHITECTURE = "aarch64"
 OLDEST_KERNEL = (5, 3)
 """Since this version a tracer is told at which system call a thread stopped."""
 
@@ -49,9 +50,19 @@ def read_machine() -> Machine:
     )
 
 
-def check_machine(machine: Machine) -> None:
-    """Raise :class:`RefusedError` when no code can be put into any process on this machine."""
-    if machine.architecture != ARCHITECTURE:
+def check_machine(machine: Machine, experimental: bool = False) -> None:
+    """Raise :class:`RefusedError` when no code can be put into any process on this machine.
+
+    ``experimental`` allows what was written and never tried on a real machine.
+    """
+    if machine.architecture == UNTRIED_ARCHITECTURE:
+        if not experimental:
+            raise RefusedError(
+                f"Putting code into a process was never tried on {machine.architecture}.",
+                why="memtui's code for it was written from the manuals, and run in an emulator only.",
+                next_step="Use --via gdb, or --observe-only; or --experimental on a process that you can spare.",
+            )
+    elif machine.architecture != ARCHITECTURE:
         raise RefusedError(
             "Code can be put into a process on x86-64 only.",
             why=f"This is {machine.architecture}.",
