@@ -13,6 +13,8 @@ from memtui.model.target import Ending, ProcessFacts, Rung, Target
 EVENT_BOUND = 200
 SNAPSHOT_BOUND = 20
 OUTPUT_BOUND = 1000
+LINE_BOUND = 2000
+"""Characters that are kept of a line of output."""
 
 
 class EventKind(str, Enum):

@@ -58,10 +58,11 @@ def format_seconds(value: float | None) -> str:
     """A short duration: ``0.8 ms``, ``12 s``, ``3 m 05 s``, ``2 h 10 m``, ``4 d 03 h``; ``–`` when unknown."""
     if value is None:
         return "–"
-    if value < 1:
-        return f"{value * 1000:.1f} ms" if value < 0.1 else f"{value * 1000:.0f} ms"
-    if value < 60:
+    if value < 0.9995:
+        return f"{value * 1000:.1f} ms" if value < 0.09995 else f"{value * 1000:.0f} ms"
+    if value < 59.5:
         return f"{value:.0f} s"
+    value = max(value, 60.0)
     minutes, seconds = divmod(int(value), 60)
     if minutes < 60:
         return f"{minutes} m {seconds:02d} s"

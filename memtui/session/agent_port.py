@@ -12,6 +12,7 @@ from memtui.model.state import EventKind
 from memtui.model.target import Rung
 from memtui.model.units import format_seconds
 from memtui.session import messages as m
+from memtui.session import wire
 from memtui.session.climber import Climber
 from memtui.session.conversation import Conversation, Emit
 
@@ -111,11 +112,11 @@ class AgentPort:
     def _agent_in(self, attached: Attached) -> None:
         self._emit(m.Paused(attached.stop_seconds))
         self._emit(m.Climbed(Rung.AGENT))
-        others = int(attached.hello.get("viewers", 1)) - 1
-        joined = f"; {others} other viewer{'s' if others > 1 else ''} there already" if others > 0 else ""
-        stopped = format_seconds(attached.stop_seconds)
-        self._emit(m.Noted(EventKind.INFO, f"Agent in: one thread was stopped for {stopped}{joined}"))
         try:
+            others = wire.number(attached.hello, "viewers") - 1
+            joined = f"; {others} other viewer{'s' if others > 1 else ''} there already" if others > 0 else ""
+            stopped = format_seconds(attached.stop_seconds)
+            self._emit(m.Noted(EventKind.INFO, f"Agent in: one thread was stopped for {stopped}{joined}"))
             self._conversation = Conversation(attached, self._interval_seconds, self._emit, self._clock)
         except ChannelError as error:
             attached.link.close()

@@ -47,7 +47,7 @@ class Conversation:
         self._slowdown = Slowdown()
         self._thread = f"/proc/{attached.pid}/task/{attached.hello.get('thread')}"
         self._alone = attached.hello.get("viewers") == 1
-        self.tracing = self._read_tracing(attached.hello["tracing"])
+        self.tracing = self._read_tracing(attached.hello.get("tracing"))
         self.ask("", "stream", lambda reply: None, interval=interval_seconds)
 
     def receive(self) -> None:
@@ -115,13 +115,13 @@ class Conversation:
         self._tell_busy()
 
     def _answered(self, reply: Frame) -> None:
-        busy, answered = self._waiting.pop(int(reply.get("id", 0)), ("", lambda reply: None))
         try:
+            busy, answered = self._waiting.pop(wire.integer(reply["id"]), ("", lambda reply: None))
             if reply.get("ok"):
                 answered(reply)
             else:
                 self._refused(busy, str(reply.get("error")))
-        except (KeyError, TypeError, ValueError) as error:
+        except wire.MISSHAPEN as error:
             raise ChannelError("The agent sent a misshapen reply.", why=f"{error!r}.") from error
         self._tell_busy()
 
@@ -142,7 +142,7 @@ class Conversation:
         return wire.tracing(raw, self._traced_since, self._slowdown.percent)
 
     def _tracing_started(self, reply: Frame) -> None:
-        frames = int(reply["frames"])
+        frames = wire.integer(reply["frames"])
         if reply["started"]:
             self._traced_since = self.clock()
             text = f"Tracing on, {frames} frame{'s' if frames > 1 else ''} an allocation"
@@ -180,13 +180,13 @@ class Conversation:
             self._refresh_at = 0.0
 
     def _collected(self, reply: Frame, before: int | None, after: int | None) -> None:
-        parts = [f"freed {format_count(int(reply['collected']))} objects"]
-        if int(reply["uncollectable"]):
-            parts.append(f"{format_count(int(reply['uncollectable']))} uncollectable")
-        parts.append(f"{format_count(-int(reply['blocks_freed']), sign=True)} memory blocks")
+        parts = [f"freed {format_count(wire.integer(reply['collected']))} objects"]
+        if wire.integer(reply["uncollectable"]):
+            parts.append(f"{format_count(wire.integer(reply['uncollectable']))} uncollectable")
+        parts.append(f"{format_count(-wire.integer(reply['blocks_freed']), sign=True)} memory blocks")
         if reply.get("traced_freed") is not None:
-            parts.append(f"{format_bytes(-int(reply['traced_freed']), sign=True)} traced")
+            parts.append(f"{format_bytes(-wire.integer(reply['traced_freed']), sign=True)} traced")
         if before is not None and after is not None:
             parts.append(f"RSS {format_bytes(after - before, sign=True)}")
-        took = format_seconds(float(reply["seconds"]))
+        took = format_seconds(wire.seconds(reply["seconds"]))
         self.emit(Noted(EventKind.GC, f"Full collection in {took}: {', '.join(parts)}"))

@@ -57,6 +57,8 @@ class LiveSession:
         self._inbox: deque[_Item] = deque()
         self._listeners: tuple[Listener, ...] = ()
         self._closing = threading.Event()
+        self._lock = threading.RLock()  # a signal handler may ask for something meanwhile
+        self._left = False
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._selector = selectors.DefaultSelector()
         self._thread = threading.Thread(target=self._run, name="memtui-session", daemon=True)
@@ -138,14 +140,23 @@ class LiveSession:
             return NothingToWatch(Target(pid, workload.argv, launched=True))
 
     def _deliver(self, item: _Item) -> None:
-        self._inbox.append(item)
-        self._wake()
+        with self._lock:
+            if not self._left:
+                self._inbox.append(item)
+                self._write_wake()
+            elif isinstance(item, Attached):
+                item.link.close()  # an attach that took longer than the wait for it
 
     def _wake(self) -> None:
+        with self._lock:
+            if not self._left:
+                self._write_wake()
+
+    def _write_wake(self) -> None:
         try:
             os.write(self._wake_write, b"+")
-        except OSError:
-            pass  # the pipe is full, so the thread wakes anyway; or it is closed, so there is nobody to wake
+        except BlockingIOError:
+            pass  # the pipe is full, so the thread wakes anyway
 
     def _clock(self) -> float:
         return time.monotonic() - self._began
@@ -328,10 +339,12 @@ class LiveSession:
     def _leave(self) -> None:
         self._scanner.stop()
         self._agent.leave()
+        with self._lock:
+            self._left = True
+            os.close(self._wake_read)
+            os.close(self._wake_write)
         for item in self._inbox:
             if isinstance(item, Attached):
                 item.link.close()
         self._watcher.close()
         self._selector.close()
-        os.close(self._wake_read)
-        os.close(self._wake_write)

@@ -92,10 +92,14 @@ class SnapshotTaken:
 
 @dataclass(frozen=True, slots=True)
 class OutputArrived:
-    """The workload wrote lines. ``continues``: the first one continues the last line shown."""
+    """The workload wrote lines. ``continues``: the first one continues the last line shown.
+
+    ``dropped``: so many lines came before them and are not kept.
+    """
 
     lines: tuple[str, ...]
     continues: bool
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import singledispatch
 
-from memtui.model.state import EVENT_BOUND, OUTPUT_BOUND, SNAPSHOT_BOUND, Event, EventKind, Output, State
+from memtui.model.state import EVENT_BOUND, LINE_BOUND, OUTPUT_BOUND, SNAPSHOT_BOUND, Event, EventKind, Output, State
 from memtui.model.target import Rung
 from memtui.model.units import format_bytes, format_count
 from memtui.session import messages as m
@@ -105,8 +105,10 @@ def _output_arrived(message: m.OutputArrived, state: State) -> State:
     before = state.output or Output()
     lines, new = before.lines, message.lines
     if message.continues and lines and new:
-        lines, new = (*lines[:-1], lines[-1] + new[0]), new[1:]
-    return replace(state, output=Output((*lines, *new)[-OUTPUT_BOUND:], before.total_lines + len(new)))
+        lines, new = (*lines[:-1], (lines[-1] + new[0])[:LINE_BOUND]), new[1:]
+    return replace(
+        state, output=Output((*lines, *new)[-OUTPUT_BOUND:], before.total_lines + len(new) + message.dropped)
+    )
 
 
 @_fold.register

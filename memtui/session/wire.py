@@ -10,6 +10,10 @@ from memtui.model.gc import GcPauses
 from memtui.protocol import Frame as WireFrame
 from memtui.session.messages import AgentReported
 
+MISSHAPEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
+"""What taking apart a frame of another shape raises (OverflowError: JSON as Python reads it knows Infinity)."""
+_LARGEST = 1 << 63
+
 
 def agent_report(frame: WireFrame, tracing: Tracing) -> AgentReported:
     """A ``sample`` frame. Raises ChannelError when it is not shaped like one."""
@@ -17,18 +21,18 @@ def agent_report(frame: WireFrame, tracing: Tracing) -> AgentReported:
         pauses, cost = frame["pauses"], frame["cost"]
         return AgentReported(
             pauses=GcPauses(
-                count=int(pauses["count"]),
-                total_seconds=float(pauses["total"]),
-                max_seconds=float(pauses["max"]),
+                count=integer(pauses["count"]),
+                total_seconds=seconds(pauses["total"]),
+                max_seconds=seconds(pauses["max"]),
                 last_seconds=_optional_float(pauses.get("last")),
                 last_generation=_optional_int(pauses.get("last_generation")),
             ),
             tracing=tracing,
-            cpu_seconds=float(cost["cpu"]),
-            longest_pause_seconds=float(cost["longest_pause"]),
+            cpu_seconds=seconds(cost["cpu"]),
+            longest_pause_seconds=seconds(cost["longest_pause"]),
             held_bytes=_optional_int(cost.get("bytes")),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except MISSHAPEN as error:
         raise _malformed("sample", error) from error
 
 
@@ -38,7 +42,7 @@ def tracing(raw: Any, since_seconds: float | None, slowdown_percent: float | Non
         on = bool(raw["on"])
         return Tracing(
             on=on,
-            frames=int(raw.get("frames") or 1),
+            frames=integer(raw.get("frames") or 1),
             since_seconds=since_seconds if on else None,
             found_on=bool(raw.get("found_on")),
             traced_bytes=_optional_int(raw.get("traced")),
@@ -46,7 +50,7 @@ def tracing(raw: Any, since_seconds: float | None, slowdown_percent: float | Non
             overhead_bytes=_optional_int(raw.get("overhead")),
             slowdown_percent=slowdown_percent if on else None,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except MISSHAPEN as error:
         raise _malformed("tracing", error) from error
 
 
@@ -55,36 +59,66 @@ def allocations(frame: WireFrame, at_seconds: float) -> Allocations:
     try:
         files = [str(one) for one in frame["files"]]
         rows = tuple(
-            Allocation(tuple(Frame(files[index], int(line)) for index, line in frames), int(size), int(count))
+            Allocation(
+                tuple(Frame(files[index], integer(line)) for index, line in frames), integer(size), integer(count)
+            )
             for size, count, frames in frame["groups"]
         )
+        if not all(row.frames for row in rows):
+            raise ValueError("a group without a frame")
         return Allocations(
             by=GroupBy(frame["by"]),
             rows=rows,
             at_seconds=at_seconds,
-            total_bytes=int(frame["total_bytes"]),
-            total_count=int(frame["total_count"]),
-            groups=int(frame["group_count"]),
-            took_seconds=float(frame["seconds"]),
+            total_bytes=integer(frame["total_bytes"]),
+            total_count=integer(frame["total_count"]),
+            groups=integer(frame["group_count"]),
+            took_seconds=seconds(frame["seconds"]),
         )
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except MISSHAPEN as error:
         raise _malformed("allocations", error) from error
 
 
 def type_counts(frame: WireFrame) -> tuple[tuple[TypeCount, ...], int]:
     """A reply to ``types``: the counts and how many objects they cover. Raises ChannelError when misshapen."""
     try:
-        return tuple(TypeCount(str(name), int(count)) for name, count in frame["types"]), int(frame["objects"])
-    except (KeyError, TypeError, ValueError) as error:
+        return tuple(TypeCount(str(name), integer(count)) for name, count in frame["types"]), integer(
+            frame["objects"]
+        )
+    except MISSHAPEN as error:
         raise _malformed("types", error) from error
 
 
+def number(frame: WireFrame, name: str) -> int:
+    """A whole number in a frame. Raises ChannelError when there is none."""
+    try:
+        return integer(frame[name])
+    except MISSHAPEN as error:
+        raise _malformed(str(frame.get("t")), error) from error
+
+
+def integer(value: Any) -> int:
+    """A whole number of a size that figures in a process have. Raises one of MISSHAPEN otherwise."""
+    found = int(value)
+    if abs(found) > _LARGEST:
+        raise ValueError("an impossible number")
+    return found
+
+
+def seconds(value: Any) -> float:
+    """A duration that is possible. Raises one of MISSHAPEN otherwise."""
+    found = float(value)
+    if not abs(found) <= _LARGEST:  # nor is NaN
+        raise ValueError("an impossible number")
+    return found
+
+
 def _optional_int(value: Any) -> int | None:
-    return None if value is None else int(value)
+    return None if value is None else integer(value)
 
 
 def _optional_float(value: Any) -> float | None:
-    return None if value is None else float(value)
+    return None if value is None else seconds(value)
 
 
 def _malformed(what: str, error: Exception) -> ChannelError:
