@@ -104,7 +104,7 @@ def found(facts: MachineFacts, name: str) -> tuple[Standing, str]:
     ("machine", "name", "standing", "words"),
     [
         (MACHINE, "kernel", Standing.FINE, "Linux 6.1.0-18-amd64 on x86_64"),
-        (replace(MACHINE, architecture="aarch64"), "kernel", Standing.BLOCKED, "This is aarch64."),
+        (replace(MACHINE, architecture="riscv64"), "kernel", Standing.BLOCKED, "riscv64."),
         (replace(MACHINE, kernel="4.18.0"), "kernel", Standing.BLOCKED, "too old"),
         (MACHINE, "user", Standing.LIMITED, "sudo memtui attach PID"),
         (replace(MACHINE, may_trace_all=True), "user", Standing.FINE, "processes of all users"),
