@@ -42,7 +42,7 @@ _SYS_CLOCK_NANOSLEEP, _TIMER_ABSTIME = 115, 1
 
 FLOAT_SET = 2
 SYS_MMAP, SYS_MUNMAP, SYS_RT_SIGRETURN = 222, 215, 139
-SYS_CLONE, SYS_CLONE3, SYS_FUTEX, SYS_TGKILL = 220, 435, 98, 131
+SYS_CLONE, SYS_CLONE3, SYS_FUTEX, SYS_TGKILL, SYS_RT_SIGTIMEDWAIT = 220, 435, 98, 131, 137
 FUTEX_WAIT_BITSET = 9
 INSTRUCTION_ALIGNMENT = 4
 
@@ -60,7 +60,7 @@ HARMLESS_WAITS: Mapping[int, str] = {
     212: "recvmsg", 242: "accept4", 260: "wait4", 441: "epoll_pwait2",
 }  # fmt: skip
 """Without nanosleep, nor clock_nanosleep of a duration: they would be made again from their beginning."""
-INTERRUPTED_FOR_C_CODE: Collection[int] = frozenset({22, 202, 203, 206, 207, 211, 212, 242, 441})
+INTERRUPTED_FOR_C_CODE: Collection[int] = frozenset({22, 137, 202, 203, 206, 207, 211, 212, 242, 441})
 
 
 def stack_pointer(raw: bytes) -> int:

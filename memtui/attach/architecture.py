@@ -22,6 +22,7 @@ class Architecture(Protocol):
     SYS_CLONE: int
     SYS_CLONE3: int
     SYS_FUTEX: int
+    SYS_RT_SIGTIMEDWAIT: int
     SYS_TGKILL: int
     FUTEX_WAIT_BITSET: int
     GADGETS: Mapping[str, tuple[bytes, ...]]

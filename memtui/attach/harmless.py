@@ -44,6 +44,8 @@ def rank(pid: int, tid: int) -> int:
         return running
     if number not in arch.HARMLESS_WAITS:
         return running
+    if number == arch.SYS_RT_SIGTIMEDWAIT and int(fields[3], 16):
+        return _NEVER  # if its time is over when it was interrupted, CPython returns a signal that never came
     return 2 if number in arch.INTERRUPTED_FOR_C_CODE else 0
 
 

@@ -28,7 +28,7 @@ _SYSCALL_ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 _CALL_ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 FLOAT_SET = ptrace.NT_X86_XSTATE
 SYS_MMAP, SYS_MUNMAP, SYS_RT_SIGRETURN = 9, 11, 15
-SYS_CLONE, SYS_CLONE3, SYS_FUTEX, SYS_TGKILL = 56, 435, 202, 234
+SYS_CLONE, SYS_CLONE3, SYS_FUTEX, SYS_TGKILL, SYS_RT_SIGTIMEDWAIT = 56, 435, 202, 234, 128
 _NO_SYSCALL = _WORD
 
 GADGETS: Mapping[str, tuple[bytes, ...]] = {
@@ -56,7 +56,7 @@ HARMLESS_WAITS: Mapping[int, str] = {
 }  # fmt: skip
 """Calls in which a thread sleeps outside of any allocator."""
 FUTEX_WAIT_BITSET = 9
-INTERRUPTED_FOR_C_CODE: Collection[int] = frozenset({232, 281, 441, 43, 288, 45, 47, 42})
+INTERRUPTED_FOR_C_CODE: Collection[int] = frozenset({128, 232, 281, 441, 43, 288, 45, 47, 42})
 """Waits that C code may see end with EINTR after a stop (Python itself goes on waiting, PEP 475)."""
 
 

@@ -78,17 +78,25 @@ def look():
         found = state()
         if not quiet:
             quiet.update(found)
-        different = {name: [quiet[name], found[name]] for name in quiet if quiet[name] != found[name]}
+        different = {name: difference(quiet[name], found[name]) for name in quiet if quiet[name] != found[name]}
         if different:
             complain("wrong", "residue: " + json.dumps(different))
         put("answered", asked)
+
+
+def difference(before, now):
+    """What is to be said of two values that are not equal."""
+    if not isinstance(now, list) or sorted(set(map(str, before))) == sorted(set(map(str, now))):
+        return [before, now]
+    return [[one for one in before if one not in now], [one for one in now if one not in before]]
 
 
 def state():
     """Whatever an agent might leave behind or change."""
     return {
         "modules": [name for name in sys.modules if "memtui" in name],
-        "names": sorted(vars(sys)) + sorted(globals()),
+        # Where a process has another thread, Python 3.12 notes there that it warned of os.fork().
+        "names": sorted({*vars(sys), *globals()} - {"__warningregistry__"}),
         "callbacks": len(gc.callbacks),
         "gc": [gc.isenabled(), gc.get_threshold(), gc.get_debug()],
         "tracing": tracemalloc.is_tracing(),
