@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from interpreters import Interpreter
 from observed import as_nobody, line_from, reporting, running
@@ -17,6 +18,7 @@ from memtui.cli import profile
 from memtui.errors import EXIT_TARGET, RefusedError
 from memtui.observe import process as process_module
 
+SCHEMA = Path(profile.__file__).parents[1] / "report" / "schema.json"
 SETUP = """
 import os, time
 gc.set_threshold(901, 11, 12); gc.disable(); gc.collect()
@@ -97,6 +99,54 @@ def test_a_terminal_of_another_encoding_gets_question_marks() -> None:
         done = subprocess.run(command, capture_output=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     assert b"# ?" in done.stdout
+
+
+def test_the_most_numerous_types(interpreter: Interpreter, capsys: pytest.CaptureFixture[str]) -> None:
+    code = "import sys\nclass Node: pass\nkept = [Node() for _ in range(30_000)]\nfor one in kept: one.me = one\n"
+    with running(interpreter.path, "-c", f"{code}print(flush=True); sys.stdin.read()") as target:
+        line_from(target)
+        seen = json.loads(printed(capsys, str(target.pid), "--types", "3", "--json"))
+        text = printed(capsys, str(target.pid), "--types")
+    errors = list(jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8"))).iter_errors(seen))
+    assert errors == []
+    counts = {one["type"]: one["count"] for one in seen["types"]}
+    assert counts["__main__.Node"] == 30_000
+    assert len(counts) == 3
+    assert {one["size_bytes"] for one in seen["types"]} == {None}
+    assert seen["profile"]["type_scan"]["objects"] > 31_000
+    assert "gc-tracked objects, counts only" in seen["profile"]["type_scan"]["covers"]
+    assert "30,000  __main__.Node" in text
+    assert "gc-tracked objects, counts only" in text
+    assert len(text.split("Types, most numerous")[1].splitlines()) == 22
+
+
+def test_types_are_counted_only_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with running(sys.executable, "-c", "print(flush=True); input()") as target:
+        line_from(target)
+        seen = json.loads(printed(capsys, str(target.pid), "--json"))
+        assert "Types" not in printed(capsys, str(target.pid))
+    assert seen["types"] == []
+    assert seen["profile"]["type_scan"] is None
+
+
+def test_types_that_cannot_be_counted_are_a_note(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(pid: int, interpreter: object) -> None:
+        raise RefusedError("It cannot be done.", why="So it goes.")
+
+    monkeypatch.setattr(profile, "scan_types", refuse)
+    with running(sys.executable, "-c", "print(flush=True); input()") as target:
+        line_from(target)
+        assert "Note: It cannot be done. So it goes." in printed(capsys, str(target.pid), "--types")
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "many", "501"])
+def test_what_is_no_number_of_types(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse("1", f"--types={number}")
+    assert caught.value.code == 2
+    assert "1 to 500" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
