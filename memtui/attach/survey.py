@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import dataclass, replace
+from typing import Any
 
 from memtui.attach import harmless, ptrace
-from memtui.attach.plan import build_plan
+from memtui.attach.remote_exec import SINCE
 from memtui.attach.room import check_room
+from memtui.attach.ways import choose
 from memtui.channel.fetch import check_supported
 from memtui.channel.meeting import can_fetch
 from memtui.errors import RefusedError
@@ -37,12 +39,17 @@ def survey(facts: Facts, machine: Machine) -> Facts:
     """``facts`` with what only attaching needs: functions the process exports, this machine, the right to trace."""
     if facts.interpreter is None:
         return facts
-    found = [obstacle(check_machine, machine)]
-    if found[0] is None:
+    found = [obstacle(check_machine, machine)] if facts.interpreter.minor < SINCE else []
+    if not any(found):
         with ProcessReader(facts.pid) as process:
-            plan = obstacle(build_plan, facts.interpreter, process.identity())
-        found = [plan, obstacle(check_room, facts.pid), tracing_refused(machine)]
+            identity = process.identity()
+        way = obstacle(choose, facts.interpreter, identity, "auto", False, _not_run)
+        found = [way, obstacle(check_room, facts.pid), tracing_refused(machine)]
     return replace(facts, entry=tuple(one for one in found if one is not None))
+
+
+def _not_run(plan: dict[str, Any]) -> dict[str, Any]:
+    raise AssertionError("a way that is only looked at is not gone")
 
 
 def find_entry(pid: int) -> Entry:

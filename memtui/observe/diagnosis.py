@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from memtui.errors import MemtuiError
+from memtui.errors import MemtuiError, RefusedError
 from memtui.model.diagnosis import Diagnosis, Obstacle, RungFinding
 from memtui.model.gc import GcState
 from memtui.model.target import Rung, Target
@@ -15,6 +16,7 @@ from memtui.observe.gcstate import GcReader
 from memtui.observe.interpreter import Interpreter, find_interpreter
 from memtui.observe.packages import find_package
 from memtui.observe.process import ProcessReader
+from memtui.observe.readiness import open_readiness
 
 TRACER_PACKAGE = "memray"
 
@@ -24,8 +26,8 @@ class Facts:
     """What is so in one process. Each obstacle is None when it is not in the way, or was not looked for.
 
     ``process``: it is a process in user space that lives; ``memory``: it may be read; ``python``: it contains a
-    CPython that memtui works with; ``build``: memtui knows where that build keeps its data; ``collector``: what is
-    there looks right; ``moment``: traced, stopped, starting and the like; ``entry``: what attaching needs besides;
+    CPython that memtui works with; ``build``: memtui knows where that build keeps its collector; ``collector``: what
+    is there looks right; ``moment``: traced, stopped, starting and the like; ``entry``: what attaching needs besides;
     ``tracer``: memray cannot be imported.
     """
 
@@ -45,8 +47,8 @@ class Facts:
 
 def judge(facts: Facts) -> Diagnosis:
     """The rungs that ``facts`` allow."""
-    below = _first(facts.process, facts.memory, facts.python, facts.build)
-    observe = below or _first(facts.collector)
+    below = _first(facts.process, facts.memory, facts.python)
+    observe = below or _first(facts.build, facts.collector)
     agent = below or (*facts.moment, *facts.entry)
     return Diagnosis(
         (
@@ -81,16 +83,25 @@ def obstacle(check: Callable[..., object], *arguments: Any) -> Obstacle | None:
 def _look_inside(facts: Facts, interpreter: Interpreter) -> Facts:
     pid = interpreter.pid
     moment = [found for check in (check_other, *CHECKS_OF_THE_MOMENT) if (found := obstacle(check, pid))]
+    if not_ready := obstacle(_check_ready, interpreter):
+        moment.append(not_ready)
     build, reader = _try(GcReader, interpreter)
     collector, gc = None, None
     if reader is not None:
         with reader:
             collector, gc = _try(reader.read)
-            if collector is not None and not reader.ready():
-                moment.append(collector)
     return replace(
         facts, gc=gc, build=build, collector=collector, moment=tuple(moment), tracer=_tracer_missing(interpreter)
     )
+
+
+def _check_ready(interpreter: Interpreter) -> None:
+    with closing(open_readiness(interpreter)) as reader:
+        if not reader.ready():
+            raise RefusedError(
+                f"Python in process {interpreter.pid} is starting up or shutting down.",
+                next_step="Try again in a moment.",
+            )
 
 
 def _tracer_missing(interpreter: Interpreter) -> Obstacle | None:

@@ -88,7 +88,7 @@ def _namespace(machine: Machine) -> tuple[MachineFinding, ...]:
 
 
 def _gdb(facts: MachineFacts) -> MachineFinding:
-    return MachineFinding("gdb", Standing.FINE, f"{facts.gdb or 'not installed'} (memtui does not need it)")
+    return MachineFinding("gdb", Standing.FINE, f"{facts.gdb or 'not installed'} (only --via gdb needs it)")
 
 
 def _memray(facts: MachineFacts) -> MachineFinding:

@@ -258,7 +258,8 @@ def test_builds_that_memtui_does_not_know(
         monkeypatch.setattr(diagnosis, "find_interpreter", lambda _, result=pretended: result)
         code, document = doctor(capfd, waiting.pid)
         assert (code, available(document)) == (3, ["process"])
-        assert words in reasons(document)
+        assert words in reasons(document, "observe")
+        assert reasons(document)
 
 
 def test_a_shadow_stack(
