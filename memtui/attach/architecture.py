@@ -6,9 +6,10 @@ Registers are passed about as the kernel gives them (``raw``, the set NT_PRSTATU
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from memtui.attach.heal import Changes, HealFrame, Read
+if TYPE_CHECKING:
+    from memtui.attach.heal import Changes, HealFrame, Read
 
 
 class Architecture(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from memtui.cli.options import add_dashboard_options, check_options, process_id
-from memtui.errors import EXIT_OK, EXIT_TARGET_DIED
+from memtui.errors import EXIT_OK, EXIT_TARGET_DIED, UsageError
 
 HELP = "the dashboard on a running process"
 
@@ -18,6 +18,7 @@ examples:
   memtui attach 4242                          look, and decide with the keys what else to do
   memtui attach 4242 --observe-only           only look: nothing is ever put into the process
   memtui attach 4242 --trace 5                trace allocations at once, with 5 frames each
+  memtui attach 4242 --via gdb                when memtui itself cannot get in
   memtui attach $(pgrep -n -f app.py) --report app.json
 """
 
@@ -30,6 +31,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "memtui attach [options] PID"
     parser.add_argument("pid", metavar="PID", type=process_id, nargs="?", help="the process")
     parser.add_argument("--agent", action="store_true", help="put the agent in at once, not when a key needs it")
+    parser.add_argument(
+        "--via",
+        choices=("auto", "ptrace", "gdb", "remote-exec"),
+        default="auto",
+        help="how the agent gets in: auto (the default) asks Python 3.14 and newer by remote-exec, then borrows a "
+        "thread by ptrace; gdb is for what ptrace refuses, it stops the process for 0.1 to 1 s or longer and waits "
+        "until one of its threads is about to release the GIL",
+    )
+    parser.add_argument(
+        "--experimental",
+        action="store_true",
+        help="allow ptrace on a processor on which it was never tried (aarch64)",
+    )
     add_dashboard_options(parser)
 
 
@@ -41,6 +55,12 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Nam
     if args.pid is None:
         parser.error("the PID of a process is missing")
     check_options(args, agent=args.agent)
+    if args.observe_only and args.via != "auto":
+        raise UsageError(
+            f"--observe-only and --via {args.via} contradict each other.",
+            why="--via says how the agent gets into the process.",
+            next_step="Leave one of them out.",
+        )
     return args
 
 
@@ -60,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
         observe_only=args.observe_only,
         agent_at_once=args.agent,
         trace_frames=args.trace,
+        via=args.via,
+        experimental=args.experimental,
     )
     state, code = watch(view, pid=args.pid)
     return EXIT_TARGET_DIED if code == EXIT_OK and state.ending is not None else code

@@ -14,6 +14,7 @@ from memtui.errors import EXIT_INTERRUPTED, WriteError
 from memtui.session.live import LiveOptions, LiveSession
 
 if TYPE_CHECKING:
+    from memtui.attach.ways import Via
     from memtui.model.state import State
     from memtui.session.workload import Workload
     from memtui.tui.settings import Settings
@@ -30,6 +31,8 @@ class View:
     agent_at_once: bool = False
     trace_frames: int | None = None
     workload_stdin: bool = False
+    via: Via = "auto"
+    experimental: bool = False
 
 
 def check_report_path(path: Path | None) -> None:
@@ -112,6 +115,8 @@ def _start(view: View, settings: Settings, pid: int | None, workload: Workload |
             observe_only=view.observe_only,
             agent_at_once=view.agent_at_once,
             trace_frames=view.trace_frames,
+            via=view.via,
+            experimental=view.experimental,
         )
     )
     session.start()

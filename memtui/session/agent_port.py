@@ -5,7 +5,9 @@ from __future__ import annotations
 import selectors
 from collections.abc import Callable
 
+from memtui.attach.gdb import COST
 from memtui.attach.inject import Attached
+from memtui.attach.ways import Via
 from memtui.errors import ChannelError, MemtuiError, TargetDiedError
 from memtui.model import command as c
 from memtui.model.state import EventKind
@@ -24,7 +26,8 @@ class AgentPort:
     """At most one agent, and the commands that wait for it. Belongs to the session's thread.
 
     ``climbed`` is called in another thread when an attach is over; its argument is to be given to :meth:`arrived`.
-    ``rss_bytes`` reads the RSS now; ``outside`` tells rung and note without the agent.
+    ``rss_bytes`` reads the RSS now; ``outside`` tells rung and note without the agent. ``via`` and ``experimental``
+    say how to get in.
     """
 
     def __init__(
@@ -37,12 +40,15 @@ class AgentPort:
         rss_bytes: Callable[[], int | None],
         outside: Callable[[], tuple[Rung, str]],
         interval_seconds: float,
+        via: Via = "auto",
+        experimental: bool = False,
     ) -> None:
         self._selector = selector
         self._emit, self._clock = emit, clock
         self._rss_bytes, self._outside = rss_bytes, outside
         self._interval_seconds = interval_seconds
-        self._climber = Climber(climbed)
+        self._climber = Climber(climbed, via, experimental)
+        self._via = via
         self._waiting: list[AgentCommand] = []
         self._conversation: Conversation | None = None
 
@@ -69,7 +75,9 @@ class AgentPort:
             self._use(lambda agent: self._tell(agent, command))
 
     def climb(self, pid: int) -> None:
-        """Begin to put the agent into ``pid``."""
+        """Begin to put the agent into ``pid``; a way that costs more than usual says so first."""
+        if self._via == "gdb":
+            self._emit(m.Noted(EventKind.WARNING, COST))
         self._emit(m.Busy(("attaching",)))
         self._climber.start(pid)
 

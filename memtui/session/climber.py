@@ -6,14 +6,21 @@ import threading
 from collections.abc import Callable
 
 from memtui.attach.inject import Attached, attach_agent
+from memtui.attach.ways import Via
 from memtui.errors import MemtuiError
 
 
 class Climber:
-    """At most one attach at a time. ``done`` is called in the climbing thread when it is over."""
+    """At most one attach at a time. ``done`` is called in the climbing thread when it is over.
 
-    def __init__(self, done: Callable[[Attached | MemtuiError], None]) -> None:
+    ``via`` and ``experimental`` are those of :func:`memtui.attach.inject.attach_agent`.
+    """
+
+    def __init__(
+        self, done: Callable[[Attached | MemtuiError], None], via: Via = "auto", experimental: bool = False
+    ) -> None:
         self._done = done
+        self._via, self._experimental = via, experimental
         self._thread: threading.Thread | None = None
 
     @property
@@ -34,7 +41,7 @@ class Climber:
 
     def _run(self, pid: int) -> None:
         try:
-            outcome: Attached | MemtuiError = attach_agent(pid)
+            outcome: Attached | MemtuiError = attach_agent(pid, self._via, self._experimental)
         except MemtuiError as error:
             outcome = error
         except OSError as error:

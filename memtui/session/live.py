@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from memtui.attach.inject import Attached
+from memtui.attach.ways import Via
 from memtui.errors import MemtuiError, TargetDiedError
 from memtui.model import command as c
 from memtui.model.sample import Cost
@@ -36,7 +37,10 @@ _Item = c.Command | Attached | MemtuiError | ScanOver
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """What to watch and how. Exactly one of ``pid`` (attach) and ``workload`` (run) is given."""
+    """What to watch and how. Exactly one of ``pid`` (attach) and ``workload`` (run) is given.
+
+    ``via`` and ``experimental`` are those of :func:`memtui.attach.inject.attach_agent`.
+    """
 
     pid: int | None = None
     workload: Workload | None = None
@@ -44,6 +48,8 @@ class LiveOptions:
     observe_only: bool = False
     agent_at_once: bool = False
     trace_frames: int | None = None
+    via: Via = "auto"
+    experimental: bool = False
 
 
 class LiveSession:
@@ -70,6 +76,8 @@ class LiveSession:
             rss_bytes=self._rss_now,
             outside=lambda: (self._watcher.rung, self._watcher.note),
             interval_seconds=options.interval_seconds,
+            via=options.via,
+            experimental=options.experimental,
         )
         self._agent_busy: tuple[str, ...] = ()
         self._scanner = Scanner(self._deliver)
