@@ -49,7 +49,7 @@ def _reason(standing: Standing) -> tuple[str, str]:
     others = [uid for uid in standing.owners if uid != standing.viewer]
     if others:
         name = user_name(others[0])
-        ways = f"Run memtui as {name} or with sudo. For example: sudo -u {name} memtui attach {standing.pid}"
+        ways = f"Run memtui as {name} or with sudo. For example: sudo memtui attach {standing.pid}"
         return f"It belongs to user {name}.", ways
     if standing.memory_owner != standing.viewer:
         why = "It is protected from tracing (non-dumpable: it has changed its user, or asked for it)."

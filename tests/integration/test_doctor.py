@@ -219,7 +219,7 @@ def seen_by_nobody(pid: int) -> str:
 def test_another_users_process(waiting: subprocess.Popen[bytes]) -> None:
     text = as_nobody(lambda: seen_by_nobody(waiting.pid))
     assert text.startswith("process: ")
-    assert "It belongs to user root. Run memtui as root or with sudo. For example: sudo -u root memtui" in text
+    assert "It belongs to user root. Run memtui as root or with sudo. For example: sudo memtui attach" in text
     assert as_nobody(lambda: str(waiting.pid in python_pids())) == "True"
 
 
