@@ -3,7 +3,7 @@
     python tests/stress/cycles.py [--cycles 1000] [--modes loop,waits] [--interpreters 3.8,3.11,3.13,system]
 
 A cycle puts the agent in, traces, counts types, reads allocations, forces a collection and takes the agent out again.
-Targets that keep the GIL for seconds get a quarter of the others' cycles. Exit code 1 when anything but a clean
+Targets that keep the GIL for seconds get a tenth of the others' cycles. Exit code 1 when anything but a clean
 refusal came.
 """
 
@@ -93,7 +93,7 @@ def _with_state(target: HardTarget, trouble: str) -> str:
 
 def spread(cycles: int, modes: list[str], pythons: list[Interpreter]) -> Iterator[tuple[Interpreter, str, int]]:
     """The cycles shared out among the targets."""
-    weights = {mode: 0.25 if mode in _SLOW_MODES else 1.0 for mode in modes}
+    weights = {mode: 0.1 if mode in _SLOW_MODES else 1.0 for mode in modes}
     unit = cycles / (sum(weights.values()) * len(pythons))
     for python in pythons:
         for mode in modes:
