@@ -114,7 +114,7 @@ def empty(state: State, view: TableView, width: int) -> tuple[Line, ...]:
     return (
         *_paragraph("Tracing is off. t starts tracemalloc in the process: from then on this table shows which lines"
                     " allocated the memory that is still alive." + agent, width),
-        *_paragraph("Cost: code that allocates much runs two to seven times slower, and each live block"
+        *_paragraph("Cost: code that allocates much runs 2 to 13 times slower, and each live block"
                     " needs some 60 bytes more. The real cost is measured and shown here; t again stops it.", width),
     )  # fmt: skip
 
