@@ -15,7 +15,7 @@ Flags = NDArray[np.bool_]
 
 OVERLAP_BYTES = 16
 """A piece goes on so far beyond its end, for what begins in its last bytes."""
-_PIECE_PAGES = 1024
+_PIECE_PAGES = 4 * 1024 * 1024 // PAGE_BYTES
 _WINDOW_BYTES = 256 * 1024 * 1024
 
 

@@ -10,7 +10,7 @@ from memtui.errors import RefusedError
 from memtui.observe.access import reading
 from memtui.observe.maps import Mapping
 
-PAGE_BYTES = 4096
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 ENTRY_BYTES = 8
 PRESENT, SWAPPED = 1 << 63, 1 << 62
 """Bits of a page's entry: it is in memory; it is swapped out."""

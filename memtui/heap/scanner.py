@@ -31,6 +31,7 @@ _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THR
 class TypeScan:
     """Objects that the collector tracks, by type, most first; ``objects`` counts also those of types not listed.
 
+    Those set aside by ``gc.freeze`` and, in 3.12, immortal ones are among them; ``gc.get_objects`` leaves them out.
     ``swapped_bytes`` of the process were not in memory and not looked at. ``seconds`` is wall time, ``cpu_seconds``
     what the scanning process used.
     """

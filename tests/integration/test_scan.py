@@ -126,7 +126,8 @@ def test_an_idle_process_is_counted_exactly(interpreter: Interpreter) -> None:
     assert found["Odd"] == 90  # its module is no text, so only the plain name is left
     assert seen.objects == pytest.approx(sum(truth.values()), rel=0.01)
     assert seen.objects == sum(found.values())
-    big = [name for name, count in truth.items() if count > 500]
+    # 3.12 hides its immortal tuples from gc.get_objects, although it tracks them.
+    big = [name for name, count in truth.items() if count > 500 and name != "builtins.tuple"]
     assert {name: found.get(name) for name in big} == pytest.approx({name: truth[name] for name in big}, rel=0.03)
 
 
