@@ -115,8 +115,7 @@ class _Target:
             try:
                 reason, thread = self._gdb.next_stop(end)
             except TimeoutError:
-                self._gdb.do("-exec-interrupt --all")
-                self._remove_breakpoint()
+                self._give_up()
                 return "busy"
             if reason != "breakpoint-hit":
                 raise GdbError(f"a thread stopped unexpectedly ({reason or 'no reason given'})")
@@ -128,6 +127,14 @@ class _Target:
                 return "started-by-gdb"
             self.set_breakpoint()
             self._gdb.do(f"-exec-continue --thread {thread}")
+
+    def _give_up(self) -> None:
+        """Stop all threads once more: a gdb that goes while its stops are on their way leaves the process stopped."""
+        self._gdb.do("-exec-interrupt --all")
+        end = time.monotonic() + _STOP_SECONDS
+        while 'state="running"' in self._gdb.do("-thread-info"):
+            self._gdb.next_stop(end)
+        self._remove_breakpoint()
 
     def _remove_breakpoint(self) -> None:
         self._gdb.do(f"-break-delete {self._breakpoint}")

@@ -104,6 +104,8 @@ class TestMistakes:
             ("run --trace 70000 app.py", "A number of frames is between 1 and 65535"),
             ("attach 1 --observe-only --trace", "--observe-only and --trace contradict each other"),
             ("attach 1 --observe-only --agent", "--observe-only and --agent contradict each other"),
+            ("attach 1 --observe-only --via gdb", "--observe-only and --via gdb contradict each other"),
+            ("attach 1 --via strace", "invalid choice: 'strace'"),
             ("attach 1 --observe", "Unrecognized arguments: --observe"),
             ("run", "There is nothing to run"),
             ("run --", "Nothing follows --"),

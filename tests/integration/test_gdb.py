@@ -13,9 +13,11 @@ import pytest
 from attach_driver import ask, leave, target, tracer, wait_until
 from interpreters import Interpreter, current, interpreters
 
-from memtui.attach import ways
+from memtui.attach import gdb, ways
 from memtui.attach.inject import attach_agent
 from memtui.errors import RefusedError
+from memtui.model.target import Rung
+from memtui.session.live import LiveOptions, LiveSession
 
 pytestmark = pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not installed")
 
@@ -86,4 +88,19 @@ def test_without_gdb_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) ->
     with target(current(), "loop") as patient:
         with pytest.raises(RefusedError, match="needs gdb, which is not installed"):
             attach_agent(patient.pid, via="gdb")
+        patient.check_works()
+
+
+def test_the_session_says_what_it_costs_before_it_runs() -> None:
+    with target(current(), "naps") as patient:
+        session = LiveSession(LiveOptions(pid=patient.pid, via="gdb", agent_at_once=True, interval_seconds=0.1))
+        session.start()
+        try:
+            wait_until(lambda: session.state.rung is Rung.AGENT, "the agent is in")
+            wait_until(lambda: any("Agent in" in one.text for one in session.state.events), "it is told")
+            said = [one.text for one in session.state.events]
+        finally:
+            session.close()
+        agent_in = next(at for at, text in enumerate(said) if "Agent in" in text)
+        assert said.index(gdb.COST) < agent_in
         patient.check_works()
