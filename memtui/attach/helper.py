@@ -38,6 +38,8 @@ _ANY_ADDRESS, _NO_FILE = 0, (1 << 64) - 1
 _PENDING_PATIENCE_SECONDS = 0.5
 _THREAD_PATIENCE_SECONDS = 3.0
 _THREADS_TRIED = 12
+_REFUSALS_BELIEVED = 3
+_REFUSAL_PAUSE_SECONDS = 0.005
 
 
 class Attempt:
@@ -153,13 +155,11 @@ def attempt(plan: Mapping[str, Any]) -> dict[str, Any]:
     try:
         for tid in harmless.candidates(plan["pid"], plan["route"], _THREADS_TRIED):
             try:
-                return Attempt(plan, tid).run()
+                return _attempt_with(plan, tid)
             except outcome.NotNowError as error:
                 reasons.append(str(error))
             except PermissionError as error:
-                if not _passing(plan["pid"], tid):
-                    return {"outcome": "refused", "reason": f"the kernel refused ptrace ({error.strerror})"}
-                reasons.append("another tracer holds the thread")
+                return {"outcome": "refused", "reason": f"the kernel refused ptrace ({error.strerror})"}
             except (outcome.EndedError, FileNotFoundError, ProcessLookupError):
                 if not harmless.alive(plan["pid"]):
                     return {"outcome": "ended"}
@@ -171,6 +171,20 @@ def attempt(plan: Mapping[str, Any]) -> dict[str, Any]:
     except outcome.AttemptError as error:
         return {"outcome": error.outcome, "reason": str(error)}
     return {"outcome": "busy", "reason": "; ".join(dict.fromkeys(reasons)) or "no thread is at a harmless point"}
+
+
+def _attempt_with(plan: Mapping[str, Any], tid: int) -> dict[str, Any]:
+    """One thread. That ptrace is refused is believed when it happens again: another memtui may just have gone."""
+    refusal = PermissionError()
+    for _ in range(_REFUSALS_BELIEVED):
+        try:
+            return Attempt(plan, tid).run()
+        except PermissionError as error:
+            if _passing(plan["pid"], tid):
+                raise outcome.NotNowError("another tracer holds the thread") from error
+            refusal = error
+        time.sleep(_REFUSAL_PAUSE_SECONDS)
+    raise refusal
 
 
 def _passing(pid: int, tid: int) -> bool:

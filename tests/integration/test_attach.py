@@ -91,23 +91,26 @@ def test_two_viewers_join_and_leave_in_either_order(first_leaves: int) -> None:
 def test_viewers_that_come_at_the_same_moment_all_get_in() -> None:
     with target(current(), "compute") as one:
         before = one.traces()
-        found: list[Any] = []
-
-        def attach() -> None:
-            try:
-                found.append(attach_agent(one.pid))
-            except MemtuiError as error:
-                found.append(error)
-
-        threads = [threading.Thread(target=attach) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert [type(each) for each in found] == [Attached] * 4, found
-        for each in found:
-            leave(each)
+        for _ in range(4):
+            found: list[Attached | MemtuiError] = []
+            threads = [threading.Thread(target=lambda into=found: into.append(attached(one.pid))) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert [type(each) for each in found] == [Attached] * 4, found
+            assert len({each.hello["thread"] for each in found if isinstance(each, Attached)}) == 1
+            for each in found:
+                assert isinstance(each, Attached)
+                leave(each)
         one.check_as_before(before)
+
+
+def attached(pid: int) -> Attached | MemtuiError:
+    try:
+        return attach_agent(pid)
+    except MemtuiError as error:
+        return error
 
 
 def test_a_viewer_that_is_killed_leaves_nothing(interpreter: Interpreter) -> None:
