@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -51,6 +52,7 @@ def test_one_look_takes_in_no_more_than_a_bounded_amount(pair: tuple[AgentLink, 
     link, other = pair
     sender = threading.Thread(target=flood, args=(other, encode({}) * 1000))
     sender.start()
+    assert select.select([link], [], [], 30.0)[0], "the flood has not begun"
     assert 0 < len(list(link.receive())) < 250_000
     link.close()
     sender.join()
