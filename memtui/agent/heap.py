@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from _collections import _count_elements  # type: ignore[import-not-found]
+from time import perf_counter
 
 from .wire import give_way
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
     from .pauses import Held
 
-SLICE = 20000
+SLICE, FIRST_SLICE = 20000, 500
+SLICE_SECONDS = 0.005
 OWN_FILE = "<memtui-agent"
 
 _module_of = type.__dict__["__module__"].__get__
@@ -40,11 +42,16 @@ def count_types(objects: list[Any], own: list[Any], limit: int) -> dict[str, Any
     """Objects of each type, most first, without those of ``own``; empties ``objects``, runs no code of theirs."""
     counts: dict[int, int] = {}
     types: dict[int, type] = {}
+    size = FIRST_SLICE
     while objects:
-        kinds = list(map(type, objects[-SLICE:]))
-        del objects[-SLICE:]
+        begin = perf_counter()
+        kinds = list(map(type, objects[-size:]))
+        del objects[-size:]
         _count_elements(counts, map(id, kinds))
         types.update(zip(map(id, kinds), kinds))
+        # Slow where each allocation is: traced, and without room for a memory arena of this thread's own.
+        quick = perf_counter() - begin < SLICE_SECONDS
+        size = min(SLICE, size * 2) if quick else max(FIRST_SLICE, size // 2)
         give_way()
     for one in own:
         if gc.is_tracked(one) and id(type(one)) in counts:
