@@ -54,7 +54,7 @@ def plan(pid: int, source: str = "pass", route: str = "auto") -> dict[str, Any]:
     return build_plan(find_interpreter(pid), identity) | {"route": route, "source": source}
 
 
-def run_helper(pid: int, kill_at: str) -> tuple[int, str]:
+def run_helper(pid: int, kill_at: str) -> tuple[int, bytes]:
     """Exit code and last words of a helper that makes one attempt and kills itself at ``kill_at``."""
     environment = {**os.environ, KILL_POINT_VARIABLE: kill_at}
     done = subprocess.run(
@@ -64,7 +64,7 @@ def run_helper(pid: int, kill_at: str) -> tuple[int, str]:
         capture_output=True,
         check=False,
     )
-    return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
+    return done.returncode, done.stdout + done.stderr
 
 
 def check_healed(one: Target, children: str) -> None:
@@ -85,7 +85,9 @@ def kill_everywhere(interpreter: Interpreter, mode: str, times: int) -> None:
         children = children_of(one.pid)
         for point in POINTS * times:
             code, said = run_helper(one.pid, point)
-            assert code == -signal.SIGKILL or point in ONLY_SOMETIMES, f"the helper does not pass {point}: {said}"
+            if b"busy" in said:  # on a loaded machine a thread may not stop in time
+                code, said = run_helper(one.pid, point)
+            assert code == -signal.SIGKILL or point in ONLY_SOMETIMES, f"the helper does not pass {point}: {said!r}"
             check_healed(one, children)
 
 
