@@ -61,15 +61,21 @@ class Target:
 
     def report(self) -> dict[str, Any]:
         """What the target says of itself."""
-        os.kill(self.pid, signal.SIGUSR1)
-        answer = self.next_line()
+        answer = self._answer_to(signal.SIGUSR1)
         assert isinstance(answer, dict)
         return answer
 
     def allocate(self) -> None:
         """Have it allocate 200 kB on its known line."""
-        os.kill(self.pid, signal.SIGUSR2)
-        assert self.next_line() == {}
+        assert self._answer_to(signal.SIGUSR2) == {}
+
+    def _answer_to(self, number: int) -> Any:
+        # CPython notes a signal that comes just before a call waits, and then waits: another one wakes it.
+        os.kill(self.pid, number)
+        assert self.process.stdout is not None
+        if b"\n" not in self._unread and not select.select([self.process.stdout], [], [], 3.0)[0]:
+            os.kill(self.pid, number)
+        return self.next_line()
 
     def traces(self) -> dict[str, Any]:
         """Everything an agent might leave behind, seen from inside and outside."""

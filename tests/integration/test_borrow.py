@@ -203,6 +203,7 @@ def test_a_stop_that_arrives_meanwhile_is_obeyed_afterwards(step: str) -> None:
 def test_a_signal_that_arrives_meanwhile_is_handled_afterwards(step: str) -> None:
     with target(QUICK, "sleep") as one:
         held = len(one.report()["names"])
+        wait_until(lambda: harmless.rank(one.pid, one.pid) == 0, "it sleeps again")
         with borrowed(one, step, lambda: os.kill(one.pid, signal.SIGUSR1)) as thread:
             make_a_call(one, thread)
         assert len(one.next_line()["names"]) == held
