@@ -92,7 +92,7 @@ def _settled(state: State) -> list[Sample]:
 def _too_early(looks: int, seconds: float) -> str:
     return (
         f"a first word needs {MIN_SECONDS:.0f} s and {MIN_LOOKS} looks after start-up; "
-        f"so far {format_seconds(seconds)} and {looks}"
+        f"so far {seconds:.0f} s and {looks} looks"
     )
 
 
