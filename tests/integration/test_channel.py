@@ -313,7 +313,7 @@ exec chroot $root /usr/bin/env LD_LIBRARY_PATH=/opt/python/lib "$@"
 
 def places(pid: int) -> list[str]:
     """The meeting places in the target's own /tmp (which may also hold the checkout that is being tested)."""
-    return [one for one in os.listdir(f"/proc/{pid}/root/tmp") if one.startswith("memtui-")]
+    return [one for one in os.listdir(Path(f"/proc/{pid}/root", "tmp")) if one.startswith("memtui-")]
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
