@@ -1,0 +1,25 @@
+"""What a picture says about itself: the JSON object ``Picture.facts``, one builder so that every source says the same.
+
+================  ==============================================================================================
+``target``        ``pid``, ``command`` (list), ``python`` ("3.11.7"), ``started_at`` (ISO 8601, UTC) or null
+``taken_at``      ISO 8601, UTC
+``source``        ``frozen copy``, ``stopped``, ``core file``
+``quick``         true: types and sizes only
+``stop_seconds``  how long the process stood still; null for a core file
+``rss_bytes``     of the process when it was taken, or null; so are ``uss_bytes``, ``pss_bytes``, ``swap_bytes``
+``memory``        bytes of RSS by class of mapping, as smaps names them, or null
+``read_bytes``    memory looked at; ``kept_bytes`` of it were analysed
+``objects``       number of objects; ``blocks`` of C memory; ``edges``; ``bytes`` (sum of the objects' sizes)
+``quality``       share of the objects (mortal, on the heap) whose reference count equals the edges found, or null
+``checks``        list of ``[name, passed, seen]``: the known answers that the reader checked itself against
+``threads``       number of threads
+``cpu_seconds``   what reading and analysing took; ``seconds`` wall time; ``tool_bytes`` its largest RSS
+``notes``         sentences a reader should know (what was left out, and why)
+================  ==============================================================================================
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Facts = dict[str, Any]
