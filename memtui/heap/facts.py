@@ -1,4 +1,4 @@
-"""What a picture says about itself: the JSON object ``Picture.facts``, one builder so that every source says the same.
+"""What a picture says about itself: the JSON object ``Picture.facts``; every source of pictures says the same.
 
 ================  ==============================================================================================
 ``target``        ``pid``, ``command`` (list), ``python`` ("3.11.7"), ``started_at`` (ISO 8601, UTC) or null
