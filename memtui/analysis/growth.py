@@ -79,14 +79,16 @@ def type_growth(state: State, limit: int = 5) -> tuple[TypeGrowth, ...]:
 
 
 def type_changes(state: State) -> tuple[TypeGrowth, ...]:
-    """The types of the last snapshot against the first, also those that became fewer.
+    """The types of the last snapshot against the first of its kind, also those that became fewer.
 
-    A type that was too rare to be listed in the first snapshot is left out, unless it now exceeds the rarest that
-    was: then it has grown by at least the difference.
+    Heap pictures count all objects, other snapshots only those that the collector tracks. A type that was too
+    rare to be listed in the first snapshot is left out, unless it now exceeds the rarest that was: then it has grown
+    by at least the difference.
     """
-    if len(state.snapshots) < 2:
+    alike = [one for one in state.snapshots if (one.picture is None) == (state.snapshots[-1].picture is None)]
+    if len(alike) < 2:
         return ()
-    first, last = state.snapshots[0], state.snapshots[-1]
+    first, last = alike[0], alike[-1]
     before = {one.type: one.count for one in first.types}
     seconds = last.at_seconds - first.at_seconds
     floor = smallest_listed_count(first)

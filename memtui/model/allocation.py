@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from memtui.model.heap import PictureFacts
+
 
 class GroupBy(str, Enum):
     """How allocations are grouped."""
@@ -70,15 +72,22 @@ class Tracing:
 
 @dataclass(frozen=True, slots=True)
 class TypeCount:
-    """Instances of one type among the objects the collector tracks."""
+    """Instances of one type: among the objects the collector tracks, or, in a heap picture, among all there are.
+
+    ``size_bytes``: what they take by themselves; None where nobody measured it.
+    """
 
     type: str
     count: int
+    size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What `s` kept. ``types`` covers gc-tracked objects only; ``allocations`` only memory traced since ``t``."""
+    """What `s` kept: a heap picture (all objects), or else type counts of the gc-tracked objects only.
+
+    ``allocations`` covers only memory traced since ``t``.
+    """
 
     number: int
     at_seconds: float
@@ -92,3 +101,5 @@ class Snapshot:
     took_seconds: float
     scanned: bool = False
     """True when it was taken by scanning the process from outside, without the agent: type counts only."""
+    picture: PictureFacts | None = None
+    """The heap picture, whose file is there as long as the snapshot; None where there are type counts only."""

@@ -26,10 +26,13 @@ class StopTracing:
 
 @dataclass(frozen=True, slots=True)
 class TakeSnapshot:
-    """Keep type counts, and traced allocations when tracing is on.
+    """Take a heap picture, with the traced allocations when tracing is on.
 
-    Without the agent the types are counted by scanning from outside; where that cannot be done it climbs first.
+    Where none can be taken, types are counted: by the agent when it is in, else by scanning from outside. When the
+    process would stand still for longer than usual, the session asks first, unless ``accept_stop``.
     """
+
+    accept_stop: bool = False
 
 
 @dataclass(frozen=True, slots=True)

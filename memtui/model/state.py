@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from memtui.model.allocation import Allocations, GroupBy, Snapshot, Tracing
+from memtui.model.command import Command
 from memtui.model.gc import GcPauses, GcState
 from memtui.model.sample import Cost, Series
 from memtui.model.target import Ending, ProcessFacts, Rung, Target
 
 EVENT_BOUND = 200
 SNAPSHOT_BOUND = 20
+PICTURE_BOUND = 8
+"""Heap pictures that are kept: each is a file of some ten bytes an object."""
 OUTPUT_BOUND = 1000
 LINE_BOUND = 2000
 """Characters that are kept of a line of output."""
@@ -45,6 +48,26 @@ class Output:
 
     lines: tuple[str, ...] = ()
     total_lines: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Picturing:
+    """A heap picture in the making: what is being done, and how far the whole is (0 to 1)."""
+
+    step: str
+    fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the session wants to be told before it goes on: ``command`` is to be requested when the answer is yes.
+
+    ``number`` counts up, so that each is asked once.
+    """
+
+    number: int
+    text: str
+    command: Command
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +106,6 @@ class State:
     ending: Ending | None = None
     processes: tuple[ProcessFacts, ...] = ()
     """The target and its descendants, looked at every few seconds; bounded."""
+    picturing: Picturing | None = None
+    question: Question | None = None
+    """The last question; it stays after it was answered."""

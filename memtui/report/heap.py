@@ -48,7 +48,7 @@ def types(state: State) -> list[dict[str, Any]]:
         {
             "type": one.type,
             "count": one.count,
-            "size_bytes": None,
+            "size_bytes": one.size_bytes,
             "growth_per_second": rates.get(one.type),
         }
         for one in last.types[:ROW_BOUND]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memtui.model.allocation import Allocations, GroupBy, Snapshot, Tracing
+from memtui.model.command import Command
 from memtui.model.gc import GcPauses, GcState
 from memtui.model.sample import Sample
-from memtui.model.state import EventKind
+from memtui.model.state import EventKind, Picturing
 from memtui.model.target import Ending, ProcessFacts, Rung, Target
 
 
@@ -91,6 +92,28 @@ class SnapshotTaken:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotDropped:
+    """A snapshot is kept no longer, and its picture is gone."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class PictureProgressed:
+    """A heap picture is that far; None: there is none in the making any more."""
+
+    progress: Picturing | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The session wants to know before it carries out ``command``."""
+
+    text: str
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
 class OutputArrived:
     """The workload wrote lines. ``continues``: the first one continues the last line shown.
 
@@ -135,6 +158,9 @@ Message = (
     | BaselineSet
     | Grouped
     | SnapshotTaken
+    | SnapshotDropped
+    | PictureProgressed
+    | Asked
     | OutputArrived
     | Busy
     | Noted

@@ -5,9 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import singledispatch
 
-from memtui.model.state import EVENT_BOUND, LINE_BOUND, OUTPUT_BOUND, SNAPSHOT_BOUND, Event, EventKind, Output, State
+from memtui.model.allocation import Snapshot
+from memtui.model.state import (
+    EVENT_BOUND,
+    LINE_BOUND,
+    OUTPUT_BOUND,
+    SNAPSHOT_BOUND,
+    Event,
+    EventKind,
+    Output,
+    Question,
+    State,
+)
 from memtui.model.target import Rung
-from memtui.model.units import format_bytes, format_count
+from memtui.model.units import format_bytes, format_count, format_seconds
 from memtui.session import messages as m
 
 
@@ -90,14 +101,37 @@ def _grouped(message: m.Grouped, state: State) -> State:
 def _snapshot_taken(message: m.SnapshotTaken, state: State) -> State:
     number = state.snapshots[-1].number + 1 if state.snapshots else 1
     snapshot = replace(message.snapshot, number=number)
-    if snapshot.scanned:
-        name, covers = f"Snapshot {number} by scanning from outside", "counts only"
-    else:
-        name = f"Snapshot {number}"
-        covers = f"{format_bytes(snapshot.traced_bytes)} traced" if snapshot.allocations else "tracing off: no lines"
-    text = f"{name}: {format_count(snapshot.objects)} gc-tracked objects, {covers}"
     state = replace(state, snapshots=(*state.snapshots, snapshot)[-SNAPSHOT_BOUND:])
-    return _log(state, EventKind.SNAPSHOT, text)
+    return _log(state, EventKind.SNAPSHOT, _in_words(snapshot))
+
+
+def _in_words(snapshot: Snapshot) -> str:
+    """One line on what a snapshot holds, and what it cost the process."""
+    name, objects = f"Snapshot {snapshot.number}", format_count(snapshot.objects)
+    if snapshot.picture is not None:
+        stop = snapshot.picture.stop_seconds
+        stopped = "" if stop is None else f"; the process was stopped for {format_seconds(stop)}"
+        return f"{name}: {objects} objects, {format_bytes(snapshot.picture.size_bytes)}{stopped}"
+    if snapshot.scanned:
+        return f"{name} by scanning from outside: {objects} gc-tracked objects, counts only"
+    covers = f"{format_bytes(snapshot.traced_bytes)} traced" if snapshot.allocations else "tracing off: no lines"
+    return f"{name}: {objects} gc-tracked objects, {covers}"
+
+
+@_fold.register
+def _snapshot_dropped(message: m.SnapshotDropped, state: State) -> State:
+    return replace(state, snapshots=tuple(one for one in state.snapshots if one.number != message.number))
+
+
+@_fold.register
+def _picture_progressed(message: m.PictureProgressed, state: State) -> State:
+    return replace(state, picturing=message.progress)
+
+
+@_fold.register
+def _asked(message: m.Asked, state: State) -> State:
+    number = state.question.number + 1 if state.question else 1
+    return replace(state, question=Question(number, message.text, message.command))
 
 
 @_fold.register
@@ -123,7 +157,7 @@ def _noted(message: m.Noted, state: State) -> State:
 
 @_fold.register
 def _ended(message: m.Ended, state: State) -> State:
-    state = replace(state, ending=message.ending, busy=())
+    state = replace(state, ending=message.ending, busy=(), picturing=None)
     return _log(state, EventKind.ENDED, message.ending.text)
 
 
