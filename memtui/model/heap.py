@@ -111,6 +111,19 @@ class DuplicateText:
 
 
 @dataclass(frozen=True, slots=True)
+class HeapFound:
+    """What a search met: a type, a root or a text (a string's beginning). ``label`` is what contains the words.
+
+    ``node`` is the root's object or the string, or the type object of a type when it is among the objects.
+    """
+
+    kind: Literal["type", "root", "text"]
+    label: str
+    type: str
+    node: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class HeapDiffRow:
     """What changed between two pictures under one label: a type, a folded holder path, a line or a traceback.
 
