@@ -1,0 +1,106 @@
+"""All references between the objects of an image, with how they are held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memtui.heap.picture import NOBODY, Kind, Link
+from memtui.heap.read.classes import HAVE_GC, HEAP_TYPE, MANAGED_DICT, MANAGED_WEAKREF, Classes
+from memtui.heap.read.dicts import collect_dicts, collect_instances
+from memtui.heap.read.image import Image, Indices
+from memtui.heap.read.layout import Layout
+from memtui.heap.read.objects import Objects
+from memtui.heap.read.owned import (
+    Collector,
+    Owned,
+    collect_bodies,
+    collect_buffers,
+    collect_deques,
+    collect_lists,
+    collect_ndarrays,
+    collect_sets,
+    collect_tuples,
+    collect_weakrefs,
+)
+from memtui.heap.read.stretches import Gathered, Numbering, Stretches, gather, join
+from memtui.heap.read.variables import collect_frames
+
+_COLLECTORS: tuple[Collector, ...] = (
+    collect_bodies, collect_tuples, collect_lists, collect_sets, collect_deques, collect_dicts, collect_instances,
+    collect_weakrefs, collect_frames, collect_buffers, collect_ndarrays,
+)  # fmt: skip
+_GC_HEAD_BYTES = _MANAGED_BYTES = 16
+_SMALLEST_INTERNED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """``edges`` without those to classes; ``class_of``: the object of each object's class, NOBODY for static ones."""
+
+    edges: Gathered
+    class_of: np.ndarray
+    interned: int
+    """The dict of interned strings, whose references do not count; NOBODY when there is none."""
+
+
+def collect(image: Image, classes: Classes, layout: Layout, objects: Objects) -> Owned:
+    """All memory that belongs to objects, and what it weighs."""
+    owned = Owned(image, classes, layout, objects, [], np.zeros(len(objects), np.int64))
+    for collector in _COLLECTORS:
+        collector(owned)
+    return owned
+
+
+def find_references(owned: Owned, numbering: Numbering) -> References:
+    """Every reference that memory of an object holds, in no order."""
+    parts: list[Gathered] = []
+    for stretches in owned.stretches:
+        for part in gather(owned.image, numbering, stretches):
+            parts.append(_without_weak_links(owned, stretches, part))
+    edges = join(parts)
+    interned = _find_interned(owned, edges)
+    if interned != NOBODY:
+        edges = edges.where(edges.sources != interned)
+    of_class = numbering.lookup(owned.classes.addresses)
+    of_class[~owned.classes.has(HEAP_TYPE)] = NOBODY
+    return References(edges, of_class[owned.objects.row], interned)
+
+
+def total_sizes(owned: Owned) -> Indices:
+    """Bytes as ``sys.getsizeof`` counts: with the collector's head, and the pointers in front of an instance."""
+    classes, row = owned.classes, owned.objects.row
+    in_front = classes.has(HAVE_GC).astype(np.int64) * _GC_HEAD_BYTES
+    if owned.layout.minor >= (3, 12):
+        in_front += (classes.has(MANAGED_DICT) | classes.has(MANAGED_WEAKREF)) * _MANAGED_BYTES
+    elif owned.layout.minor == (3, 11):
+        in_front += classes.has(MANAGED_DICT) * _MANAGED_BYTES
+    return owned.objects.size_bytes + owned.extra_bytes + in_front[row]
+
+
+def _without_weak_links(owned: Owned, stretches: Stretches, part: Gathered) -> Gathered:
+    """An object's list of the weak references to it holds none of them."""
+    if not stretches.is_body:
+        return part
+    row = owned.objects.row
+    to_weakref = owned.classes.kinds[row[part.targets]] == Kind.WEAKREF
+    weak = to_weakref & (part.numbers == owned.classes.weaklist_offsets[row[part.sources]])
+    return part.where(~weak) if weak.any() else part
+
+
+def _find_interned(owned: Owned, edges: Gathered) -> int:
+    """The dict that nothing refers to and in which each key is its own value.
+
+    Its references are not counted in the strings (``Objects/unicodeobject.c``).
+    """
+    count = len(owned.objects)
+    kinds = owned.classes.kinds[owned.objects.row]
+    held = np.bincount(edges.targets, minlength=count) > 0
+    holds = np.bincount(edges.sources, minlength=count)
+    for row in np.flatnonzero((kinds == Kind.DICT) & ~held & (holds > _SMALLEST_INTERNED)).tolist():
+        mine = edges.where(edges.sources == row)
+        values = mine.where(mine.links == Link.VALUE)
+        if len(values) and (values.targets == values.numbers).all() and (kinds[mine.targets] == Kind.STR).all():
+            return int(row)
+    return NOBODY
