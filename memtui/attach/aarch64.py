@@ -42,7 +42,7 @@ _SYS_CLOCK_NANOSLEEP, _TIMER_ABSTIME = 115, 1
 
 FLOAT_SET = 2
 SYS_MMAP, SYS_MUNMAP, SYS_RT_SIGRETURN = 222, 215, 139
-SYS_CLONE, SYS_CLONE3, SYS_FUTEX, SYS_TGKILL, SYS_RT_SIGTIMEDWAIT = 220, 435, 98, 131, 137
+SYS_CLONE, SYS_CLONE3, SYS_FUTEX, SYS_TGKILL, SYS_RT_SIGTIMEDWAIT, SYS_WAIT4 = 220, 435, 98, 131, 137, 260
 FUTEX_WAIT_BITSET = 9
 INSTRUCTION_ALIGNMENT = 4
 
@@ -113,6 +113,14 @@ def heal_frame(raw: bytes, floats: bytes, mask: int, restore_rt: int, below: int
     """The frame ``struct rt_sigframe``, with the stack pointer at its beginning."""
     base = (below - _FRAME_BYTES) & ~15
     return HealFrame(((base, _signal_frame(raw, floats, mask)),), base, base, restore_rt)
+
+
+def exit_frame(raw: bytes, floats: bytes, mask: int, restore_rt: int, below: int, exit_function: int) -> HealFrame:
+    """A frame like the healing one (both return to ``restore_rt``), that restores into ``exit_function``."""
+    registers = _unpack(raw)
+    registers[_PC], registers[_SP] = exit_function, below & ~15
+    registers[_PSTATE] &= ~_NOT_INHERITED_FLAGS
+    return heal_frame(_REGISTER_SET.pack(*registers), floats, mask, restore_rt, below)
 
 
 def to_system_call(

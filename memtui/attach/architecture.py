@@ -25,6 +25,7 @@ class Architecture(Protocol):
     SYS_FUTEX: int
     SYS_RT_SIGTIMEDWAIT: int
     SYS_TGKILL: int
+    SYS_WAIT4: int
     FUTEX_WAIT_BITSET: int
     GADGETS: Mapping[str, tuple[bytes, ...]]
     """Pieces of code to be found in the target, and how each may look: ``syscall_ret`` makes a system call and
@@ -62,6 +63,13 @@ class Architecture(Protocol):
 
     def heal_frame(self, raw: bytes, floats: bytes, mask: int, restore_rt: int, below: int) -> HealFrame:
         """The frame that restores the thread, to be placed under the address ``below``."""
+        ...
+
+    def exit_frame(
+        self, raw: bytes, floats: bytes, mask: int, restore_rt: int, below: int, exit_function: int
+    ) -> HealFrame:
+        """A stack, under the address ``below``, on which a new process that returns from its ``clone`` calls
+        ``exit_function``, should it ever run."""
         ...
 
     def to_system_call(

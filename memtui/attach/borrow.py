@@ -39,11 +39,14 @@ _PREEMPTED_PATIENCE_SECONDS = 10.0
 class BorrowedThread:
     """One stopped thread. Use as a context manager: leaving it gives the thread back and lets it go.
 
-    ``checkpoint`` is called with a name before and after every step; tests kill the helper there.
+    ``checkpoint`` is called with a name before and after every step; tests kill the helper there. A thread that is
+    ``lent`` was stopped by the caller (EVENT_STOP), who also lets it go: leaving only gives it back.
     """
 
-    def __init__(self, pid: int, tid: int, checkpoint: Callable[[str], None] = lambda name: None) -> None:
-        self._pid, self._tid, self._checkpoint = pid, tid, checkpoint
+    def __init__(
+        self, pid: int, tid: int, checkpoint: Callable[[str], None] = lambda name: None, lent: bool = False
+    ) -> None:
+        self._pid, self._tid, self._checkpoint, self._lent = pid, tid, checkpoint, lent
         self._mem = -1
         self._stopped = False
         self._taken = False
@@ -55,14 +58,21 @@ class BorrowedThread:
         self._floats = b""
         self._mask = 0
         self._frame: HealFrame | None = None
+        self.child = 0
+        """The process that a ``clone`` made, stopped before its first instruction; 0 for none (O_TRACECLONE)."""
+        self.child_stack = 0
+        """For a ``clone``: should nobody trace the new process, this stack has it exit at once."""
 
     def __enter__(self) -> BorrowedThread:
         self._mem = os.open(f"/proc/{self._pid}/mem", os.O_RDWR | os.O_CLOEXEC)
         try:
-            ptrace.seize(self._tid)
-            ptrace.interrupt(self._tid)
-            self._checkpoint("interrupted")
-            self._await_stop()
+            if self._lent:
+                self._stopped = True
+            else:
+                ptrace.seize(self._tid)
+                ptrace.interrupt(self._tid)
+                self._checkpoint("interrupted")
+                self._await_stop()
             self._raw = ptrace.read_registers(self._tid, ptrace.NT_PRSTATUS)
         except BaseException:
             self._let_go()
@@ -94,8 +104,11 @@ class BorrowedThread:
         """Read from the process."""
         return os.pread(self._mem, size, address)
 
-    def take(self, restore_rt: int) -> None:
-        """Prepare the thread for calls: write the healing frame below its stack. Raises NotNowError."""
+    def take(self, restore_rt: int, exit_function: int = 0) -> None:
+        """Prepare the thread for calls: write the healing frame below its stack. Raises NotNowError.
+
+        With the address of ``_exit`` also a stack for a child, see ``child_stack``.
+        """
         if harmless.in_restartable_sequence(self._tid, arch.instruction(self._raw), self.read):
             raise NotNowError("the thread is inside a restartable sequence")
         if not arch.can_restore(self._tid):
@@ -103,11 +116,16 @@ class BorrowedThread:
         self._mask = ptrace.read_signal_mask(self._tid)
         self._floats = ptrace.read_registers(self._tid, arch.FLOAT_SET)
         self._frame = self.heal_frame(restore_rt, arch.below_red_zone(self._raw))
-        lowest, top = self._frame.stack_pointer, arch.stack_pointer(self._raw)
+        blocks, lowest, top = self._frame.blocks, self._frame.stack_pointer, arch.stack_pointer(self._raw)
+        if exit_function:
+            leaving = (self._raw, self._floats, self._mask, restore_rt, lowest, exit_function)
+            exit_frame = arch.exit_frame(*leaving)
+            self.child_stack = lowest = exit_frame.stack_pointer
+            blocks = (*blocks, *exit_frame.blocks)
         if not harmless.has_room(self._pid, lowest, top):
             raise NotNowError("the thread's stack has no room")
         try:
-            for address, data in self._frame.blocks:
+            for address, data in blocks:
                 self.write(address, data)
         except FailedCallError as error:
             raise NotNowError("the thread's stack has no room") from error
@@ -196,6 +214,9 @@ class BorrowedThread:
             status = self._wait(end)
             self._stopped = True
             event, stop_signal = status >> 16, os.WSTOPSIG(status)
+            if event == ptrace.EVENT_CLONE:
+                self.child = ptrace.event_message(self._tid)
+                self._checkpoint("cloned")
             if event:
                 continue
             if stop_signal != ptrace.SYSCALL_STOP_SIGNAL:
@@ -267,6 +288,8 @@ class BorrowedThread:
             ptrace.queue_signal(
                 arch.SYS_TGKILL, self._pid, self._tid, one
             )  # a detach from this kind of stop would lose it
+        if self._lent:
+            return
         try:
             ptrace.detach(self._tid)
         except OSError:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NEVER = 9
+ASLEEP, RUNNING, C_CODE_MAY_SEE, NEVER = 0, 1, 2, _NEVER
+"""How harmless it is to stop a thread and have it make one system call: see :func:`rank_for_one_call`."""
 
 
 def candidates(pid: int, route: str, most: int) -> list[int]:
@@ -49,6 +51,37 @@ def rank(pid: int, tid: int) -> int:
     return 2 if number in arch.INTERRUPTED_FOR_C_CODE else 0
 
 
+def rank_for_one_call(pid: int, tid: int) -> int:
+    """How harmless it is to stop a thread and have it make one system call, which needs no lock and no memory.
+
+    ASLEEP where the kernel restarts the call, RUNNING (or in a call not known to be one of the others),
+    C_CODE_MAY_SEE that its wait was interrupted, NEVER: it does not stop now, or would get a false result.
+    """
+    try:
+        if thread_state(pid, tid) in "DZX":
+            return NEVER
+        fields = _system_call(pid, tid)
+    except OSError:
+        return NEVER
+    if not fields or fields[0] in ("running", "-1"):
+        return RUNNING
+    number = int(fields[0])
+    if number == arch.SYS_RT_SIGTIMEDWAIT and int(fields[3], 16):
+        return NEVER
+    if number in arch.INTERRUPTED_FOR_C_CODE:
+        return C_CODE_MAY_SEE
+    return ASLEEP if number in arch.HARMLESS_WAITS else RUNNING
+
+
+def slices(pid: int, tid: int) -> int | None:
+    """How many times the thread was given a processor; None where the kernel does not tell (or it is gone)."""
+    try:
+        with open(f"/proc/{pid}/task/{tid}/schedstat", "rb") as file:
+            return int(file.read().split()[2])
+    except (OSError, IndexError):
+        return None
+
+
 def waits_for_lock(pid: int, tid: int) -> bool:
     """Whether the thread sleeps in a lock now."""
     try:
@@ -62,6 +95,14 @@ def thread_state(pid: int, tid: int) -> str:
     """One letter, as ``ps`` shows it. Raises OSError when the thread is gone."""
     with open(f"/proc/{pid}/task/{tid}/stat", "rb") as file:
         return file.read().rpartition(b")")[2].split()[0].decode()
+
+
+def traced(pid: int) -> bool:
+    """Whether any thread of the process has a tracer."""
+    try:
+        return any(_tracer(pid, int(tid)) for tid in os.listdir(f"/proc/{pid}/task"))
+    except OSError:
+        return False
 
 
 def alive(pid: int) -> bool:
@@ -107,6 +148,11 @@ def _may_grow(pid: int, lowest: int, top: int) -> bool:
 def _system_call(pid: int, tid: int) -> list[str]:
     with open(f"/proc/{pid}/task/{tid}/syscall") as file:
         return file.read().split()
+
+
+def _tracer(pid: int, tid: int) -> bool:
+    with open(f"/proc/{pid}/task/{tid}/status", "rb") as file:
+        return b"\nTracerPid:\t0\n" not in file.read()
 
 
 def _runs(pid: int, tid: int) -> bool:

@@ -18,12 +18,12 @@ _libc.process_vm_readv.argtypes = [
 _libc.process_vm_readv.restype = ctypes.c_ssize_t
 
 _CONT, _DETACH, _SYSCALL = 7, 17, 24
-_SETOPTIONS, _GETREGSET, _SETREGSET, _SEIZE, _INTERRUPT = 0x4200, 0x4204, 0x4205, 0x4206, 0x4207
+_SETOPTIONS, _GETEVENTMSG, _GETREGSET, _SETREGSET, _SEIZE, _INTERRUPT = 0x4200, 0x4201, 0x4204, 0x4205, 0x4206, 0x4207
 _GETSIGMASK, _SETSIGMASK, _GET_SYSCALL_INFO, _GET_RSEQ = 0x420A, 0x420B, 0x420E, 0x420F
 
 NT_PRSTATUS, NT_X86_XSTATE = 1, 0x202
-O_TRACESYSGOOD = 1
-EVENT_STOP = 128
+O_TRACESYSGOOD, O_TRACECLONE, O_EXITKILL, O_SUSPEND_SECCOMP = 1, 8, 0x100000, 0x200000
+EVENT_CLONE, EVENT_STOP = 3, 128
 SYSCALL_STOP_SIGNAL = 5 | 0x80
 WALL = 0x40000000
 
@@ -59,9 +59,21 @@ def resume_to_syscall(tid: int) -> None:
     _call(_SYSCALL, tid)
 
 
-def detach(tid: int) -> None:
-    """Let go of a stopped thread."""
-    _call(_DETACH, tid)
+def detach(tid: int, signal: int = 0) -> None:
+    """Let go of a stopped thread, delivering ``signal`` when it stopped for one."""
+    _call(_DETACH, tid, 0, signal)
+
+
+def set_options(tid: int, options: int) -> None:
+    """Replace the options (``O_...``) of a stopped thread."""
+    _call(_SETOPTIONS, tid, 0, options)
+
+
+def event_message(tid: int) -> int:
+    """What the event that a thread stopped for tells; at EVENT_CLONE the number of the new process."""
+    message = ctypes.c_ulong()
+    _call(_GETEVENTMSG, tid, 0, ctypes.addressof(message))
+    return message.value
 
 
 def read_registers(tid: int, kind: int, limit_bytes: int = 16384) -> bytes:

@@ -28,7 +28,7 @@ _SYSCALL_ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 _CALL_ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 FLOAT_SET = ptrace.NT_X86_XSTATE
 SYS_MMAP, SYS_MUNMAP, SYS_RT_SIGRETURN = 9, 11, 15
-SYS_CLONE, SYS_CLONE3, SYS_FUTEX, SYS_TGKILL, SYS_RT_SIGTIMEDWAIT = 56, 435, 202, 234, 128
+SYS_CLONE, SYS_CLONE3, SYS_FUTEX, SYS_TGKILL, SYS_RT_SIGTIMEDWAIT, SYS_WAIT4 = 56, 435, 202, 234, 128, 61
 _NO_SYSCALL = _WORD
 
 GADGETS: Mapping[str, tuple[bytes, ...]] = {
@@ -42,6 +42,7 @@ _RESTARTED = {-512, -513, -514, -516}
 """Results of an interrupted call that the kernel restarts by itself (``include/linux/errno.h``)."""
 _EINTR = -4
 _RED_ZONE_BYTES = 128
+_EXIT_FRAME_BYTES = 64
 _NOT_INHERITED_FLAGS = 0x100 | 0x400 | 0x10000
 _FX_SIZE_OFFSET = 464
 _LARGEST_PLAIN_XSAVE_BYTES = 2696
@@ -116,6 +117,12 @@ def heal_frame(raw: bytes, floats: bytes, mask: int, restore_rt: int, below: int
     context = (fpu - 304 - 64) & ~15
     frame = struct.pack("<Q", restore_rt) + _ucontext(unpack(raw), mask, fpu)
     return HealFrame(((fpu, image), (context - 8, frame)), context - 8, context, restore_rt)
+
+
+def exit_frame(raw: bytes, floats: bytes, mask: int, restore_rt: int, below: int, exit_function: int) -> HealFrame:
+    """The address of ``exit_function``: what a plain ``ret`` takes."""
+    at = (below - _EXIT_FRAME_BYTES) & ~15
+    return HealFrame(((at, struct.pack("<Q", exit_function)),), at, at, exit_function)
 
 
 def to_system_call(

@@ -1,0 +1,126 @@
+"""The helper process that takes a photograph of another process and keeps it while it is looked at.
+
+Spoken to through a socket of packets at descriptor 0, in ``marshal``. A plan comes in:
+
+* ``do``: "copy", "stop" (stop the process itself instead), "clean" (only reap ``leftovers``);
+* ``pid``, ``identity`` of the program in it, and ``footing``, the addresses of :mod:`memtui.attach.footing`;
+* ``collecting``: addresses of ints that are not 0 while a garbage collector works;
+* ``gentle``, ``suspend_seccomp``, ``patience_seconds``; ``leftovers``: dead children that earlier helpers left;
+* ``own_child``: the copy is to be a child of the target's parent, which also is the parent of this process.
+
+An answer goes out, with the copy's memory, page map and map opened for reading. The end of the conversation, also by
+the death of the other side, is the end of the copy; so is the end of the target, or that it executes another program.
+
+What it imports is imported while somebody waits: see :mod:`memtui.attach.helper`.
+"""
+
+from __future__ import annotations
+
+import _signal as signal  # type: ignore[import-not-found]
+import _socket
+import gc
+import marshal
+import os
+import select
+import struct
+
+from memtui.attach import outcome
+from memtui.attach.frozen import FrozenCopy
+from memtui.attach.killpoint import checkpoint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+FILES = ("mem", "pagemap", "maps")
+"""Of ``/proc/PID``, opened for reading and handed over in this order."""
+
+_MOST_BYTES = 1 << 16
+_WATCH_MILLISECONDS = 20
+_LATE_MILLISECONDS = 1
+
+
+def main() -> None:
+    """One conversation, one photograph."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.valid_signals()) - {signal.SIGCHLD})
+    caller = _socket.socket(fileno=0)
+    request = caller.recv(_MOST_BYTES)
+    if not request:
+        return  # the other side thought better of it
+    plan = marshal.loads(request)
+    gc.disable()
+    copy = None
+    try:
+        copy = FrozenCopy(plan)
+        if plan["own_child"] and _parent(plan["pid"]) != os.getppid():
+            raise outcome.FailedCallError("it is no child of memtui")
+        answer = _do(copy, plan["do"])
+        _send(caller, answer, copy.pid or plan["pid"] if answer["outcome"] in ("taken", "stopped") else 0)
+        checkpoint("handed-over")
+        _watch(caller, copy, plan["identity"])
+        _send(caller, _end(copy), 0)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other side is told
+        _send(caller, _explain(error), 0)
+    finally:
+        if copy is not None:
+            copy.kill()
+            copy.reap()
+
+
+def _do(copy: FrozenCopy, do: str) -> dict[str, Any]:
+    if do == "clean":
+        return {"outcome": "ready"}
+    return copy.take() if do == "copy" else copy.hold()
+
+
+def _end(copy: FrozenCopy) -> dict[str, Any]:
+    """Remove the copy, or let the process go; and have what is dead reaped."""
+    copy.kill()
+    held = copy.threads.release() if copy.threads.stopped else 0.0
+    return {**copy.reap(), "held_seconds": held}
+
+
+def _explain(error: Exception) -> dict[str, Any]:
+    """The answer that tells of a failure."""
+    if isinstance(error, outcome.AttemptError):
+        return {"outcome": error.outcome, "reason": str(error)}
+    if isinstance(error, PermissionError):
+        return {"outcome": "refused", "reason": f"the kernel refused ptrace ({error.strerror})"}
+    if isinstance(error, (FileNotFoundError, ProcessLookupError)):
+        return {"outcome": "ended", "reason": ""}
+    return {"outcome": "broken", "reason": f"{type(error).__name__}: {error}"}
+
+
+def _watch(caller: _socket.socket, copy: FrozenCopy, identity: list[int]) -> None:
+    """Until the other side is through (or dead), or the target is another program or gone."""
+    poll = select.poll()
+    poll.register(caller.fileno(), select.POLLIN)
+    while not poll.poll(_LATE_MILLISECONDS if copy.threads.late else _WATCH_MILLISECONDS):
+        copy.threads.settle()
+        if copy.pid and _changed(copy, identity):
+            copy.kill()
+    caller.recv(_MOST_BYTES)
+
+
+def _changed(copy: FrozenCopy, identity: list[int]) -> bool:
+    try:
+        return copy.identity() != identity
+    except OSError:
+        return True
+
+
+def _send(caller: _socket.socket, answer: dict[str, Any], pid: int) -> None:
+    """Send an answer, with the files of process ``pid`` if it is not 0. The other side may be gone."""
+    files = [os.open(f"/proc/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in FILES] if pid else []
+    rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack(f"{len(files)}i", *files))] if files else []
+    try:
+        caller.sendmsg([marshal.dumps({**answer, "pid": pid})], rights)
+    except OSError:
+        pass
+    for one in files:
+        os.close(one)
+
+
+def _parent(pid: int) -> int:
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return int(file.read().rpartition(b")")[2].split()[1])
