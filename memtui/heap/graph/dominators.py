@@ -85,6 +85,8 @@ def _peel(
     degrees = np.bincount(graph.sources, minlength=graph.node_count)
     left = np.diff(back_starts) > 0
     left[graph.root] = True
+    # The root stays.
+    degrees[graph.root] += 1
     rounds: list[NodeColumn] = []
     narrow = 0
     nodes = np.flatnonzero((degrees == 0) & left).astype(np.int32)
@@ -95,7 +97,7 @@ def _peel(
         edges, _ = gather(back_starts, nodes)
         holders, counts = _count(back_sources[edges], graph.node_count)
         degrees[holders] -= counts
-        nodes = holders[(degrees[holders] == 0) & (holders != graph.root)].astype(np.int32)
+        nodes = holders[degrees[holders] == 0].astype(np.int32)
     return rounds, left
 
 
