@@ -46,6 +46,10 @@ class RefusedError(TargetError):
     """An attach was refused before anything was changed in the target."""
 
 
+class StopTooLongError(RefusedError):
+    """A photograph would stop the process for longer than the budget; it may be accepted."""
+
+
 class TargetDiedError(MemtuiError):
     """The target ended while it was being looked at."""
 

@@ -51,4 +51,3 @@ def half(image: Image, index: Indices, offset: int) -> Indices:
     words = image.words[index + (offset >> 3)]
     half: Indices = ((words >> np.uint64(32 * (offset >> 2 & 1))) & np.uint64(0xFFFFFFFF)).astype(np.int64)
     return half
-

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from memtui.heap.picture import NOBODY, Kind, Link
@@ -33,16 +31,9 @@ _COLLECTORS: tuple[Collector, ...] = (
 )  # fmt: skip
 _GC_HEAD_BYTES = _MANAGED_BYTES = 16
 _SMALLEST_INTERNED = 200
-
-
-@dataclass(frozen=True, slots=True)
-class References:
-    """``edges`` without those to classes; ``class_of``: the object of each object's class, NOBODY for static ones."""
-
-    edges: Gathered
-    class_of: np.ndarray
-    interned: int
-    """The dict of interned strings, whose references do not count; NOBODY when there is none."""
+_LRU = ("functools._lru_cache_wrapper", "functools._lru_list_elem")
+_LRU_LINKS_END = 32
+"""The elements of an ``lru_cache`` are linked without being held by it (``Modules/_functoolsmodule.c``)."""
 
 
 def collect(image: Image, classes: Classes, layout: Layout, objects: Objects) -> Owned:
@@ -53,19 +44,44 @@ def collect(image: Image, classes: Classes, layout: Layout, objects: Objects) ->
     return owned
 
 
-def find_references(owned: Owned, numbering: Numbering) -> References:
-    """Every reference that memory of an object holds, in no order."""
-    parts: list[Gathered] = []
+def find_references(owned: Owned, numbering: Numbering) -> Gathered:
+    """Every reference that memory of an object holds, those to classes included, sorted by source."""
+    parts = [_to_classes(owned, numbering)]
     for stretches in owned.stretches:
         for part in gather(owned.image, numbering, stretches):
             parts.append(_without_weak_links(owned, stretches, part))
     edges = join(parts)
+    edges = edges.where(np.argsort(edges.sources, kind="stable"))
     interned = _find_interned(owned, edges)
-    if interned != NOBODY:
-        edges = edges.where(edges.sources != interned)
+    return edges.where(edges.sources != interned) if interned != NOBODY else edges
+
+
+def of_classes(owned: Owned, numbering: Numbering) -> Gathered:
+    """Only the references that classes and their dicts hold: enough to name them."""
+    types = owned.of_kind(Kind.TYPE)
+    held = numbering.lookup(owned.image.words[owned.objects.index[types] + owned.layout.tp_dict // 8])
+    wanted = np.concatenate([types, held[held != NOBODY]])
+    parts: list[Gathered] = []
+    for stretches in owned.stretches:
+        some = stretches.where(np.isin(stretches.owners, wanted))
+        parts += gather(owned.image, numbering, some)
+    edges = join(parts)
+    return edges.where(np.argsort(edges.sources, kind="stable"))
+
+
+def _to_classes(owned: Owned, numbering: Numbering) -> Gathered:
+    """Objects hold their class when it was made while the program ran."""
     of_class = numbering.lookup(owned.classes.addresses)
     of_class[~owned.classes.has(HEAP_TYPE)] = NOBODY
-    return References(edges, of_class[owned.objects.row], interned)
+    targets = of_class[owned.objects.row]
+    sources = np.flatnonzero(targets != NOBODY)
+    count = len(sources)
+    return Gathered(
+        sources.astype(np.int32),
+        targets[sources],
+        np.full(count, Link.CLASS, np.uint8),
+        np.full(count, NOBODY, np.int32),
+    )
 
 
 def total_sizes(owned: Owned) -> Indices:
@@ -84,6 +100,8 @@ def _without_weak_links(owned: Owned, stretches: Stretches, part: Gathered) -> G
     if not stretches.is_body:
         return part
     row = owned.objects.row
+    borrowed = np.array([one.name in _LRU for one in owned.classes.raw], bool)[row[part.sources]]
+    part = part.where(~(borrowed & (part.numbers < _LRU_LINKS_END)))
     to_weakref = owned.classes.kinds[row[part.targets]] == Kind.WEAKREF
     weak = to_weakref & (part.numbers == owned.classes.weaklist_offsets[row[part.sources]])
     return part.where(~weak) if weak.any() else part
@@ -99,7 +117,7 @@ def _find_interned(owned: Owned, edges: Gathered) -> int:
     held = np.bincount(edges.targets, minlength=count) > 0
     holds = np.bincount(edges.sources, minlength=count)
     for row in np.flatnonzero((kinds == Kind.DICT) & ~held & (holds > _SMALLEST_INTERNED)).tolist():
-        mine = edges.where(edges.sources == row)
+        mine = edges.of(row)
         values = mine.where(mine.links == Link.VALUE)
         if len(values) and (values.targets == values.numbers).all() and (kinds[mine.targets] == Kind.STR).all():
             return int(row)

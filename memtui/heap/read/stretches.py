@@ -90,9 +90,18 @@ class Gathered:
     def __len__(self) -> int:
         return len(self.sources)
 
-    def where(self, keep: NDArray[np.bool_]) -> Gathered:
-        """Those rows that are kept."""
+    def where(self, keep: NDArray[np.bool_] | Indices) -> Gathered:
+        """Those rows that are kept, or these rows in this order."""
         return Gathered(self.sources[keep], self.targets[keep], self.links[keep], self.numbers[keep])
+
+    def part(self, begin: int, end: int) -> Gathered:
+        """Rows from ``begin`` to in front of ``end``."""
+        return Gathered(*(column[begin:end] for column in (self.sources, self.targets, self.links, self.numbers)))
+
+    def of(self, source: int) -> Gathered:
+        """The references that one object holds, of rows that are sorted by source."""
+        begin, end = np.searchsorted(self.sources, [source, source + 1])
+        return self.part(int(begin), int(end))
 
 
 def join(parts: Iterable[Gathered]) -> Gathered:

@@ -1,0 +1,211 @@
+"""Where references begin: modules, running functions, the interpreter's own state, and variables of C code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from memtui.heap.picture import NOBODY, Group, Kind, Link, Roots
+from memtui.heap.read.classes import Classes
+from memtui.heap.read.image import Image, Indices
+from memtui.heap.read.layout import Layout
+from memtui.heap.read.objects import Objects
+from memtui.heap.read.stretches import Gathered, Numbering
+
+_MOST_THREADS = 20_000
+_MOST_FRAMES = 20_000
+_MOST_STATE_BYTES = 1 << 20
+
+
+@dataclass(slots=True)
+class Found:
+    """Roots found so far; ``references``: how many references from them each object has."""
+
+    references: Indices
+    nodes: list[int] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    groups: list[int] = field(default_factory=list)
+    modules: int = NOBODY
+    """The dict ``sys.modules``."""
+
+    def add_unknown(self, node: int) -> None:
+        """Something that was not found holds this object."""
+        self.add(node, "C code", Group.UNKNOWN)
+
+    def add(self, node: int, name: str, group: Group, counted: bool = True) -> None:
+        """One more; ``counted`` when it is a reference of its own that the object's count includes."""
+        if node != NOBODY:
+            self.nodes.append(node)
+            self.names.append(name)
+            self.groups.append(int(group))
+            self.references[node] += counted
+
+    def columns(self) -> Roots:
+        """As the picture has them."""
+        return Roots(np.array(self.nodes, np.int32), tuple(self.names), np.array(self.groups, np.uint8))
+
+
+@dataclass(frozen=True, slots=True)
+class Heap:
+    """What finding roots needs to know; ``text`` gives the string of a node."""
+
+    image: Image
+    classes: Classes
+    layout: Layout
+    objects: Objects
+    numbering: Numbering
+    edges: Gathered
+    text: Callable[[int], str | None]
+
+    def at(self, address: int) -> int:
+        """The object that a pointer at ``address`` leads to, or NOBODY."""
+        pointer = self.image.word(address)
+        return self.numbering.one(pointer) if pointer else NOBODY
+
+    def kind(self, node: int) -> Kind:
+        """Kind of a node."""
+        return Kind(self.classes.kinds[self.objects.row[node]])
+
+    def number(self, address: int, size: int) -> int:
+        """An unsigned number of ``size`` bytes."""
+        return int.from_bytes(self.image.read(address, size), "little")
+
+
+def find_roots(heap: Heap, interpreter: int) -> Found:
+    """All roots. ``interpreter``: address of the main interpreter's state, 0 when it is not known."""
+    found = Found(np.zeros(len(heap.objects), np.int64))
+    modules = found.modules = heap.at(interpreter + heap.layout.interpreter_modules) if interpreter else NOBODY
+    if modules == NOBODY or not _is_modules(heap, modules):
+        modules = found.modules = search_modules(heap)
+        found.add(modules, "sys.modules", Group.MODULES, counted=False)
+    else:
+        found.add(modules, "sys.modules", Group.MODULES, counted=False)
+        _add_interpreter(heap, found, interpreter)
+    _add_static(heap, found)
+    return found
+
+
+def _is_modules(heap: Heap, node: int) -> bool:
+    """Whether a dict is ``sys.modules``: nearly all its values are modules, and ``sys`` and ``builtins`` are there."""
+    if heap.kind(node) is not Kind.DICT:
+        return False
+    keys = {heap.text(key) for key in heap.edges.of(node).numbers.tolist() if key != NOBODY}
+    return {"sys", "builtins"} <= keys
+
+
+def search_modules(heap: Heap) -> int:
+    """``sys.modules`` without knowing where the interpreter keeps it; NOBODY when there is no such dict."""
+    module = np.array([one.name == "module" for one in heap.classes.raw], bool)[heap.objects.row]
+    edges = heap.edges
+    values = (edges.links == Link.VALUE) & module[edges.targets]
+    holders, counts = np.unique(edges.sources[values], return_counts=True)
+    for node in holders[np.argsort(-counts, kind="stable")][:20].tolist():
+        if _is_modules(heap, node):
+            return int(node)
+    return NOBODY
+
+
+def _add_interpreter(heap: Heap, found: Found, interpreter: int) -> None:
+    layout = heap.layout
+    named = {
+        layout.interpreter_modules: "sys.modules",
+        layout.interpreter_builtins: "builtins",
+        layout.interpreter_sysdict: "sys.__dict__",
+    }
+    for offset, node in _state(heap, interpreter, layout.interpreter_size):
+        if offset == layout.interpreter_modules:
+            found.references[node] += 1
+        else:
+            found.add(node, named.get(offset, "interpreter state"), Group.INTERPRETER)
+    thread = heap.image.word(interpreter + layout.interpreter_threads)
+    seen: set[int] = set()
+    while thread and thread not in seen and len(seen) < _MOST_THREADS:
+        seen.add(thread)
+        name = f"thread {_thread_number(heap, thread, len(seen))}"
+        for offset, node in _state(heap, thread, layout.thread_size):
+            what = "thread dict" if offset == layout.thread_dict else "state"
+            group = Group.FRAMES if offset == layout.thread_frame else Group.INTERPRETER
+            found.add(node, name if group is Group.FRAMES else f"{name} {what}", group)
+        for node, variable in _running(heap, thread):
+            found.add(node, f"{name} {variable}", Group.FRAMES)
+        thread = heap.image.word(thread + layout.thread_next)
+
+
+def _state(heap: Heap, address: int, size: int) -> Iterator[tuple[int, int]]:
+    """Offsets and nodes of what a C structure refers to."""
+    data = heap.image.read(address, min(size, _MOST_STATE_BYTES) & ~7)
+    nodes = heap.numbering.lookup(np.frombuffer(data, np.uint64))
+    for word in np.flatnonzero(nodes >= 0).tolist():
+        yield word * 8, int(nodes[word])
+
+
+def _thread_number(heap: Heap, thread: int, ordinal: int) -> int:
+    """The system's number of a thread (3.11 and newer), else which one it is."""
+    offset = heap.layout.thread_native_id
+    return (heap.number(thread + offset, 8) & 0xFFFFFFFF if offset is not None else 0) or ordinal
+
+
+def _running(heap: Heap, thread: int) -> Iterator[tuple[int, str]]:
+    """Local variables of the functions that a thread runs, innermost first (3.11 and newer: older have objects)."""
+    layout, image = heap.layout, heap.image
+    if not layout.has_new_frames:
+        return
+    if layout.thread_frame is not None:
+        frame = image.word(thread + layout.thread_frame)
+    else:
+        assert layout.thread_cframe is not None and layout.cframe_frame is not None
+        frame = image.word(image.word(thread + layout.thread_cframe) + layout.cframe_frame)
+    assert layout.frame_code is not None and layout.frame_previous is not None
+    for _ in range(_MOST_FRAMES):
+        if not frame:
+            return
+        code = heap.at(frame + layout.frame_code)
+        if code != NOBODY and heap.kind(code) is Kind.CODE:
+            yield from _variables(heap, frame, code)
+        frame = image.word(frame + layout.frame_previous)
+
+
+def _variables(heap: Heap, frame: int, code: int) -> Iterator[tuple[int, str]]:
+    layout, image = heap.layout, heap.image
+    assert layout.frame_localsplus is not None and layout.frame_stacktop is not None
+    assert layout.co_nlocalsplus is not None and layout.co_localsplusnames is not None
+    assert layout.frame_code is not None and layout.frame_object is not None
+    at = int(image.addresses(heap.objects.index[code : code + 1])[0])
+    name = heap.text(heap.at(at + layout.co_name)) or "?"
+    count = heap.number(at + layout.co_nlocalsplus, 4)
+    names = image.word(at + layout.co_localsplusnames) + layout.tuple_items
+    most = count + heap.number(at + layout.co_stacksize, 4)
+    top = heap.number(frame + layout.frame_stacktop, 4)
+    slots = top if top <= most else most  # of the function that runs just now it is not known
+    data = image.read(frame + layout.frame_localsplus, slots * 8)
+    nodes = heap.numbering.lookup(np.frombuffer(data, np.uint64))
+    for slot in np.flatnonzero(nodes >= 0).tolist():
+        variable = heap.text(heap.at(names + 8 * slot)) if slot < count else None
+        what = f"local {variable!r}" if variable else "value stack"
+        yield int(nodes[slot]), f"{name}() {what}"
+    for offset in range(0, layout.frame_localsplus, 8):
+        if (node := heap.at(frame + offset)) != NOBODY and offset != layout.frame_previous:
+            yield node, f"{name}() frame"
+
+
+def _add_static(heap: Heap, found: Found) -> None:
+    """Words in the data of files that belong to no object but refer to one."""
+    image, objects = heap.image, heap.objects
+    ends = objects.index + ((objects.body_bytes + 7) >> 3)
+    for number, region in enumerate(image.regions):
+        if not (region.is_static or region.near_file):
+            continue
+        first, last = int(image.first_words[number]), int(image.first_words[number + 1])
+        begin, end = np.searchsorted(objects.index, [first, last])
+        covered = np.zeros(last - first + 1, np.int64)
+        np.add.at(covered, objects.index[begin:end] - first, 1)
+        np.add.at(covered, np.minimum(ends[begin:end], last) - first, -1)
+        free = np.cumsum(covered[:-1]) <= 0
+        nodes = heap.numbering.lookup(image.words[first:last][free])
+        path = region.path or (image.regions[number - 1].path if number else "")
+        name = f"C variable in {os.path.basename(path)}" if path else "C variable"
+        for node in nodes[nodes >= 0].tolist():
+            found.add(int(node), name, Group.STATIC)

@@ -1,0 +1,205 @@
+"""What the process that takes a picture does: its plan comes as JSON on stdin, progress and result go to stdout."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from memtui.attach.copy_guards import TooLongStopError
+from memtui.attach.photograph import Photo, photograph, stopped
+from memtui.errors import MemtuiError, RefusedError
+from memtui.heap.facts import Facts
+from memtui.heap.file import facts_of, write_picture
+from memtui.heap.graph.analysis import analyse
+from memtui.heap.picture import Picture
+from memtui.heap.read.binaries import Binaries, binaries_of
+from memtui.heap.read.layout import layout_for
+from memtui.heap.read.load import Loaded, load_image
+from memtui.heap.read.reader import Reader
+from memtui.model.units import format_bytes
+from memtui.observe.interpreter import Interpreter, find_interpreter
+from memtui.observe.maps import parse_maps, read_maps
+from memtui.observe.process import ProcessReader
+from memtui.observe.smaps import read_classes
+
+_NICENESS = 5
+_FRACTIONS = {
+    "waiting for a good moment": 0.0, "reading": 0.05, "objects": 0.2, "references": 0.4, "names": 0.6,
+    "holders and retained sizes": 0.75, "writing": 0.85,
+}  # fmt: skip
+_READING_SHARE = 0.15
+_TIMES_ITS_MEMORY = 4
+_OWN_BYTES = 100 << 20
+
+
+def main() -> None:
+    """Take the picture that the plan on stdin says; ends when whoever asked is gone."""
+    plan = json.loads(sys.stdin.readline())
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # leaves every with block in good order
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
+    os.nice(_NICENESS)  # the target comes first
+    try:
+        path = Path(plan["path"])
+        picture = Taker(plan).take()
+        _say({"facts": asdict(facts_of(path, picture.facts))})
+    except MemtuiError as error:
+        _say(_told(error))
+    except MemoryError:
+        _say(_told(RefusedError("There is not enough memory to read this heap.")))
+
+
+def _end_with_stdin() -> None:
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _say(message: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def _told(error: MemtuiError) -> dict[str, Any]:
+    kind = "StopTooLongError" if isinstance(error, TooLongStopError) else type(error).__name__
+    return {"error": kind, "what": error.what, "why": error.why, "next_step": error.next_step}
+
+
+class Taker:
+    """Takes one picture of a running process."""
+
+    def __init__(self, plan: dict[str, Any]) -> None:
+        self._plan = plan
+        self._pid: int = plan["pid"]
+        self._stop_seconds: float | None = None
+        self._began = time.monotonic()
+
+    def take(self) -> Picture:
+        """Photograph, read, analyse, write. Raises :class:`MemtuiError`."""
+        if self._plan["core"] is not None:
+            from memtui.heap.read.core import read_core
+
+            loaded, binaries, interpreter_facts, runtime, layout = read_core(self._plan["core"], self._plan["exe"])
+            with binaries:
+                return self._finish(Reader(loaded.image, layout, runtime, self._step), interpreter_facts, loaded)
+        self._step("waiting for a good moment")
+        interpreter = find_interpreter(self._pid)
+        _check_readable(interpreter)
+        facts = self._describe(interpreter)
+        _check_memory(self._pid, facts["rss_bytes"])
+        layout = layout_for(interpreter.minor)
+        with binaries_of(self._pid, read_maps(self._pid)) as binaries:
+            loaded, facts = self._load(interpreter, binaries, facts)
+            reader = Reader(loaded.image, layout, interpreter.symbols["_PyRuntime"], self._step)
+            return self._finish(reader, facts, loaded)
+
+    def _load(self, interpreter: Interpreter, binaries: Binaries, facts: Facts) -> tuple[Loaded, Facts]:
+        with self._photo(interpreter) as photo:
+            self._stop_seconds = photo.stop_seconds
+            self._step("reading")
+            loaded = load_image(
+                photo.memory_fd, photo.pagemap_fd, parse_maps(photo.maps_text), binaries.read, self._reading
+            )
+            if photo.is_copy:  # asking the process itself would hold up its own calls of mmap
+                classes = read_classes(photo.pid)
+                facts = facts | {"memory": {name: usage.rss_bytes for name, usage in classes.items()}}
+            photo.release()
+        self._stop_seconds = photo.stop_seconds
+        source = "frozen copy" if photo.is_copy else "stopped"
+        return loaded, facts | {"source": source, "stop_seconds": photo.stop_seconds, "threads": photo.threads}
+
+    @contextlib.contextmanager
+    def _photo(self, interpreter: Interpreter) -> Iterator[Photo]:
+        if self._plan["hold"]:
+            with stopped(self._pid, interpreter=interpreter) as photo:
+                yield photo
+        else:
+            accept = self._plan["accept_stop"]
+            with photograph(self._pid, interpreter=interpreter, accept_stop=accept) as photo:
+                yield photo
+
+    def _finish(self, reader: Reader, facts: Facts, loaded: Loaded) -> Picture:
+        notes = list(facts.get("notes", ()))
+        if loaded.skipped_bytes:
+            notes.append(
+                f"{format_bytes(loaded.skipped_bytes)} in which nothing looks like a reference were not kept: "
+                "strings in them are not compared."
+            )
+        quick = bool(self._plan["quick"])
+        facts = facts | {"quick": quick, "read_bytes": loaded.read_bytes, "notes": notes}
+        facts["kept_bytes"] = loaded.read_bytes - loaded.skipped_bytes
+        picture = reader.read(facts, quick)
+        picture.extra.update(self._plan["extra"])
+        analysis = None
+        if not quick:
+            self._step("holders and retained sizes")
+            analysis = analyse(picture)
+        self._step("writing")
+        picture.facts.update(
+            seconds=round(time.monotonic() - self._began, 3),
+            cpu_seconds=round(time.process_time(), 3),
+            tool_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        )
+        write_picture(self._plan["path"], picture, analysis)
+        return picture
+
+    def _describe(self, interpreter: Interpreter) -> Facts:
+        with ProcessReader(self._pid) as process:
+            target, sample = process.target(), process.sample()
+        started = target.started_at
+        return {
+            "target": {
+                "pid": self._pid,
+                "command": list(target.command),
+                "python": interpreter.version_text,
+                "started_at": None if started is None else _iso(started),
+            },
+            "taken_at": _iso(time.time()),
+            "rss_bytes": sample.rss_bytes,
+            "uss_bytes": sample.uss_bytes,
+            "pss_bytes": sample.pss_bytes,
+            "swap_bytes": sample.swap_bytes,
+        }
+
+    def _step(self, step: str) -> None:
+        _say({"step": step, "fraction": _FRACTIONS[step], "stop_seconds": self._stop_seconds})
+
+    def _reading(self, fraction: float) -> None:
+        done = _FRACTIONS["reading"] + _READING_SHARE * fraction
+        _say({"step": "reading", "fraction": round(done, 3), "stop_seconds": self._stop_seconds})
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+def _check_readable(interpreter: Interpreter) -> None:
+    if interpreter.free_threaded:
+        raise RefusedError(
+            f"The heap of process {interpreter.pid} cannot be read from outside.",
+            why="It runs a free-threaded Python, which lays out its objects in another way.",
+        )
+    layout_for(interpreter.minor)
+
+
+def _check_memory(pid: int, rss_bytes: int) -> None:
+    """Raise :class:`RefusedError` when this machine has no room for reading."""
+    needed = rss_bytes * _TIMES_ITS_MEMORY + _OWN_BYTES
+    with open("/proc/meminfo") as file:
+        fields = dict(line.split(":", 1) for line in file)
+    available = int(fields["MemAvailable"].split()[0]) * 1024
+    if available < needed:
+        raise RefusedError(
+            f"There is no room to read the heap of process {pid}.",
+            why=f"It takes about {format_bytes(needed)}, and {format_bytes(available)} are available.",
+            next_step="Types and counts without holders take less: memtui snapshot --quick.",
+        )

@@ -1,0 +1,156 @@
+"""Taking a heap picture: a process of its own does it, so that what it needs never counts as memtui's. No numpy here.
+
+It photographs the process, reads the heap, analyses it and writes the file, and tells how far it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from memtui import errors, paths
+from memtui.errors import MemtuiError, RefusedError
+from memtui.model.heap import PictureFacts
+
+_STOP_SECONDS = 10.0
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""numpy would set aside memory for threads that are not used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a picture is: the ``step`` in words, ``fraction`` of the whole (0 to 1).
+
+    ``stop_seconds``: how long the process stood still, once it goes on again.
+    """
+
+    step: str
+    fraction: float
+    stop_seconds: float | None = None
+
+
+Listener = Callable[[Progress], None]
+
+
+class PictureJob:
+    """One picture of process ``pid``, written to ``path``. ``run`` waits for it, ``stop`` ends it from another thread.
+
+    ``quick``: types and sizes only. ``accept_stop``: also when the process will stand still for longer than the
+    budget. ``hold``: stop the process and read it, instead of copying it: for where a copy is refused. ``extra``
+    travels with the picture (tracemalloc's groups). ``core``: read this core file instead, made by the Python ``exe``.
+    """
+
+    def __init__(
+        self,
+        pid: int,
+        path: Path,
+        *,
+        quick: bool = False,
+        accept_stop: bool = False,
+        hold: bool = False,
+        extra: dict[str, Any] | None = None,
+        core: Path | None = None,
+        exe: Path | None = None,
+    ) -> None:
+        self._plan = {
+            "pid": pid,
+            "path": os.fspath(path),
+            "quick": quick,
+            "accept_stop": accept_stop,
+            "hold": hold,
+            "extra": extra or {},
+            "core": None if core is None else os.fspath(core),
+            "exe": None if exe is None else os.fspath(exe),
+        }
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+
+    def run(self, progress: Listener = lambda progress: None) -> PictureFacts:
+        """Take it; ``progress`` is called in this thread.
+
+        Raises RefusedError (with numbers; StopTooLongError above the budget), TargetDiedError, WriteError, and
+        MemtuiError when it was stopped or failed. Nothing half-written stays.
+        """
+        with self._lock:
+            if self._stopped:
+                raise self._was_stopped()
+            process = self._process = self._start()
+        answer: dict[str, Any] = {}
+        with process:
+            try:
+                self._send_plan(process)
+                assert process.stdout is not None
+                for line in process.stdout:
+                    answer = json.loads(line)
+                    if "step" in answer:
+                        progress(Progress(**answer))
+                assert process.stderr is not None
+                complaint = process.stderr.read()
+            except BaseException:
+                self._end(process)
+                raise
+        if self._stopped:
+            raise self._was_stopped()
+        return self._result(answer, complaint)
+
+    def stop(self) -> None:
+        """End it; ``run`` raises. The process that is photographed goes on, and the copy of it is removed."""
+        with self._lock:
+            self._stopped = True
+            if self._process is not None:
+                self._end(self._process)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        path = [str(paths.PACKAGE.parent), *(entry for entry in sys.path if entry)]
+        code = f"import sys; sys.path[:] = {path!r}; from memtui.heap.taker import main; main()"
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **_ONE_THREAD},
+            start_new_session=True,
+        )
+
+    def _send_plan(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps(self._plan).encode() + b"\n")
+            process.stdin.flush()  # it stays open: when memtui ends, so does the process
+        except BrokenPipeError:
+            pass  # its complaint is read below
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+    def _result(self, answer: dict[str, Any], complaint: bytes) -> PictureFacts:
+        if "facts" in answer:
+            facts = answer["facts"]
+            return PictureFacts(**{**facts, "command": tuple(facts["command"]), "notes": tuple(facts["notes"])})
+        if "error" in answer:
+            kind = getattr(errors, answer["error"], RefusedError)
+            error: MemtuiError = kind(answer["what"], why=answer["why"], next_step=answer["next_step"])
+            raise error
+        last = complaint.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
+        raise MemtuiError("The heap picture failed.", why=f"{last[0]}.")
+
+    def _was_stopped(self) -> MemtuiError:
+        return MemtuiError("The heap picture was stopped.")
+
+
+def picture_of_core(core: Path, exe: Path | None, path: Path, progress: Listener) -> PictureFacts:
+    """A picture of what a core file holds. ``exe``: the Python it is of, where that cannot be found by its path."""
+    return PictureJob(0, path, core=core, exe=exe).run(progress)
