@@ -20,6 +20,7 @@ from memtui.model.heap import (
     HeapObject,
     HeapType,
     HolderChain,
+    HolderPath,
     InstanceOrder,
     PictureFacts,
     TypeOrder,
@@ -105,6 +106,24 @@ class Explorer:
         """The chain of holders from a named root to an object."""
         return self._shelf.chains.chain(self._shelf.check(node))
 
+    def paths(self, type_name: str | None = None, limit: int = 50) -> tuple[HolderPath, ...]:
+        """Where the objects of a type hang, most bytes first."""
+        shelf = self._shelf
+        sums, types = shelf.path_sums, np.array(shelf.paths.tree.types, np.int32)
+        rows = np.arange(len(types)) if type_name is None else np.flatnonzero(types == self._type_row(type_name))
+        ordered = rows[np.argsort(-sums.sizes[rows], kind="stable")].tolist()
+        return tuple(
+            HolderPath(
+                shelf.paths.text(path),
+                shelf.type_names[types[path]],
+                int(sums.counts[path]),
+                int(sums.sizes[path]),
+                int(shelf.retained_by_path[path]),
+                shelf.shared_holder(path),
+            )
+            for path in _page(ordered, 0, limit)
+        )
+
     def retainers(self, limit: int = 50, modules: bool = False) -> tuple[HeapLink, ...]:
         """Objects that keep the most bytes alive; the dicts of objects' attributes are left out."""
         shelf = self._shelf
@@ -166,10 +185,13 @@ class Explorer:
             position = data.find(words, end if inside else position + 1)
 
     def _of_type(self, type_name: str) -> IntColumn:
+        return np.flatnonzero(self._shelf.named_types == self._type_row(type_name))
+
+    def _type_row(self, type_name: str) -> int:
         row = self._shelf.type_rows.get(type_name)
         if row is None:
             raise UsageError(f"There is no type {type_name} in the picture {self._shelf.path}.")
-        return np.flatnonzero(self._shelf.named_types == row)
+        return row
 
     def _ordered(self, nodes: IntColumn, order: str) -> list[int]:
         """Nodes, most first."""

@@ -12,12 +12,27 @@ from memtui.errors import UsageError
 from memtui.heap.file import facts_of, read_picture
 from memtui.heap.graph.analysis import Analysis, analyse
 from memtui.heap.graph.chains import Chains
+from memtui.heap.graph.folds import Folds
 from memtui.heap.graph.forest import Forest
 from memtui.heap.graph.labels import DICT_FIELD, Labels
+from memtui.heap.graph.paths import HolderPaths, PathSums, path_sums
 from memtui.heap.graph.rows import Backward, backward, sources
 from memtui.heap.graph.words import Words
-from memtui.heap.picture import IntColumn, Link, NodeColumn, NodeFlag, Picture
+from memtui.heap.picture import IntColumn, Kind, Link, NodeColumn, NodeFlag, Picture
 from memtui.model.heap import HeapObject, PictureFacts
+
+_NEVER_FOLDED_KINDS = (
+    Kind.LIST,
+    Kind.DICT,
+    Kind.ORDERED_DICT,
+    Kind.TUPLE,
+    Kind.SET,
+    Kind.DEQUE,
+    Kind.TYPE,
+    Kind.BLOCK,
+)
+_NEVER_FOLDED_TYPES = ("module", "cell")
+"""A path that meets an object of these again has not come back to where it was."""
 
 
 class Shelf:
@@ -60,6 +75,26 @@ class Shelf:
     def forest(self) -> Forest:
         """The dominator tree."""
         return Forest(self.analysis)
+
+    @cached_property
+    def paths(self) -> HolderPaths:
+        """Folded holder paths of all objects."""
+        types = self.picture.types
+        comes_back = np.zeros(len(self.type_names), np.bool_)
+        for name, kind in zip(types.names, types.kinds.tolist(), strict=True):
+            comes_back[self.type_rows[name]] = kind not in _NEVER_FOLDED_KINDS and name not in _NEVER_FOLDED_TYPES
+        folds = Folds(self.picture, self.analysis, self.words, self.namespaces)
+        return HolderPaths(folds, self.analysis, self.named_types, comes_back)
+
+    @cached_property
+    def path_sums(self) -> PathSums:
+        """Figures by path."""
+        return path_sums(self.paths, self.picture)
+
+    @cached_property
+    def retained_by_path(self) -> IntColumn:
+        """Bytes by path."""
+        return self.forest.retained_by_group(self.paths.of_node, len(self.paths.tree.parents))
 
     @cached_property
     def backward(self) -> Backward:
@@ -114,6 +149,16 @@ class Shelf:
         held = edges.targets[modules[self.sources] & (edges.links == Link.FIELD)]
         parts[held[self.namespaces[held]]] = True
         return parts
+
+    def shared_holder(self, path: int) -> int | None:
+        """The last object that the holder chains of all on a folded path share; None when there is none."""
+        over = self.paths.tree.parents[path]
+        while over >= 0:
+            node = int(self.path_sums.examples[over])
+            if self.path_sums.counts[over] == 1 and not self.namespaces[node]:
+                return node
+            over = self.paths.tree.parents[over]
+        return None
 
     def check(self, node: int) -> int:
         """The node; raises :class:`UsageError` when there is none of this number."""
