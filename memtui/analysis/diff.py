@@ -42,6 +42,10 @@ def diff_snapshots(a: Snapshot, b: Snapshot, by: DiffBy) -> Diff:
 
 
 def _diff_types(a: Snapshot, b: Snapshot) -> Diff:
+    if (a.picture is None) != (b.picture is None):
+        one, other = (a.number, b.number) if a.picture is not None else (b.number, a.number)
+        why = f"Snapshot {one} counts all objects, snapshot {other} only those that the collector tracks"
+        return Diff("type", (), f"{why}: they cannot be compared by type.")
     before = {one.type: one.count for one in a.types}
     after = {one.type: one.count for one in b.types}
     if not before or not after:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from textual.binding import Binding
 
-Scope = Literal["app", "dashboard", "diff"]
+Scope = Literal["app", "dashboard", "diff", "heap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,9 @@ ACTIONS: tuple[Action, ...] = (
         "Leave an attached process as it was found, end a program that run started; ctrl+c does the same",
     ),
     Action("help", "question_mark", "Help", "All keys, and what the words on the screen mean"),
-    Action("snapshot", "s", "Snapshot", "Keep type counts, and traced memory when tracing is on, to compare later"),
-    Action("diff", "d", "Diff", "Compare two snapshots by line, file or type"),
+    Action("snapshot", "s", "Snapshot", "Take a picture of the heap, with traced memory when tracing is on"),
+    Action("diff", "d", "Diff", "Compare two snapshots by holder, type, line, traceback or file"),
+    Action("heap", "h", "Heap", "Leaf through a heap picture: what is there, what it weighs, who holds it"),
     Action("trace", "t", "Trace", "Start or stop tracemalloc in the process: which lines allocate memory"),
     Action("collect", "g", "Gc", "Run a full garbage collection in the process"),
     Action("export", "e", "Export", "Write everything gathered so far to a JSON report"),
@@ -52,8 +53,22 @@ ACTIONS: tuple[Action, ...] = (
     Action("view", "v", "View", "Show the next panel when the terminal is small", "dashboard"),
     Action("diff-from", "1", "From", "Compare from the snapshot under the cursor", "diff"),
     Action("diff-to", "2", "To", "Compare to the snapshot under the cursor", "diff"),
-    Action("diff-by", "b", "By", "Compare by line, file or type", "diff"),
+    Action("diff-by", "b", "By", "Compare by holder, type, line, traceback or file", "diff"),
+    Action("diff-sort", "o", "Sort", "Order the difference by growth, objects or name", "diff"),
+    Action("diff-filter", "slash", "Filter", "Show only the rows that contain a text", "diff"),
     Action("close", "escape", "Back", "Back to the dashboard", "diff"),
+    Action(
+        "heap-view",
+        "v",
+        "View",
+        "Types, top retainers, holder paths, biggest, duplicates, held from C, search",
+        "heap",
+    ),
+    Action("heap-sort", "o", "Sort", "Order by retained size, own size, count, length or name", "heap"),
+    Action("heap-search", "slash", "Search", "Show only what contains a text", "heap"),
+    Action("heap-look", "f", "Look", "Look at the object under the cursor of the tree", "heap"),
+    Action("heap-save", "w", "Write", "Write the picture to a .memtui file", "heap"),
+    Action("heap-back", "escape", "Back", "Back to the page before", "heap"),
     Action("palette", "ctrl+p", "Palette", "Every command by name, themes included", in_footer=False),
 )
 
@@ -100,7 +115,8 @@ def markdown_table() -> str:
 
 
 def _in_words(action: Action) -> str:
-    return f"{action.tooltip} (in the diff)" if action.scope == "diff" else action.tooltip
+    where = {"diff": " (in the diff)", "heap": " (in the heap)"}.get(action.scope, "")
+    return f"{action.tooltip}{where}"
 
 
 def _target(action: Action) -> str:

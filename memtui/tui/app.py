@@ -17,6 +17,7 @@ from memtui.model.command import ClimbToAgent, CollectGarbage, Command, StartTra
 from memtui.model.state import EVENT_BOUND, Event, EventKind, State
 from memtui.session.interface import Session
 from memtui.tui.actions import Scope, bindings, shown_actions
+from memtui.tui.books import Shelf
 from memtui.tui.bridge import Bridge, StateChanged
 from memtui.tui.encoding import replace_what_cannot_be_encoded
 from memtui.tui.presenters import requests
@@ -27,22 +28,43 @@ from memtui.tui.settings import Settings
 from memtui.tui.themes import VARIABLE_DEFAULTS
 
 TRACEBACK_FRAMES = 10
+_NO_PROCESS = "A file is open; there is no process behind it."
 Exporter = Callable[[State], Path]
 
 
+def open_heap() -> Screen[None]:
+    """The heap screen, loaded when it is needed."""
+    from memtui.tui.screens.heap import HeapScreen
+
+    return HeapScreen()
+
+
 class MemtuiApp(App[None]):
-    """Shows a session. It reads States and sends requests; it starts, stops and touches nothing else."""
+    """Shows a session. It reads States and sends requests; it starts, stops and touches nothing else.
+
+    ``shelf`` opens heap pictures; it is closed with the application.
+    """
+
+    files: ClassVar[bool] = False
+    """Whether the session has pictures of files, and no process."""
 
     TITLE = "memtui"
     ENABLE_COMMAND_PALETTE = False
-    MODES = {"dashboard": DashboardScreen}
+    MODES = {"dashboard": DashboardScreen, "files": open_heap}
     DEFAULT_MODE = "dashboard"
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("app"),
         Binding("ctrl+c", "interrupt", "Quit", show=False, priority=True),
     ]
 
-    def __init__(self, session: Session, *, exporter: Exporter, settings: Settings) -> None:
+    def __init__(
+        self,
+        session: Session,
+        *,
+        exporter: Exporter,
+        settings: Settings,
+        shelf: Shelf | None = None,
+    ) -> None:
         theme = settings.themes.get(settings.theme)
         # Textual picks its colour filters while it is built, when no theme of ours is known to it yet.
         super().__init__(ansi_color=True if theme is not None and theme.ansi else None)
@@ -51,7 +73,9 @@ class MemtuiApp(App[None]):
         self.settings = settings
         self._exporter = exporter
         self._bridge = Bridge(session, self)
-        self._agent_announced = False
+        self.shelf = shelf or Shelf()
+        self._announced: set[str] = set()
+        self._asked = 0
         self.local_events: list[Event] = []
         for one in settings.themes.values():
             self.register_theme(one)
@@ -66,10 +90,17 @@ class MemtuiApp(App[None]):
         """Values of our own variables for themes that do not set them."""
         return dict(VARIABLE_DEFAULTS)
 
+    @property
+    def hidden(self) -> list[str]:
+        """Actions that mean nothing here."""
+        return ["snapshot", "trace", "collect", "export", "attach"] if self.files else []
+
     def on_mount(self) -> None:
         """Look at the session from now on."""
         self.ansi_color = None
         self._bridge.open()
+        if self.files and len(self.session.state.snapshots) > 1:
+            self.action_diff()
         if self.settings.problems:
             at = self.session.state.now_seconds
             self.local_events += [Event(at, EventKind.WARNING, problem) for problem in self.settings.problems]
@@ -78,9 +109,14 @@ class MemtuiApp(App[None]):
     def on_unmount(self) -> None:
         """Look no more; the session belongs to the caller."""
         self._bridge.close()
+        self.shelf.close()
 
     def on_state_changed(self, _: StateChanged) -> None:
         """Show the newest State on the screen that is on top."""
+        question = self.session.state.question
+        if question is not None and question.number > self._asked:
+            self._asked = question.number
+            self._confirm(question.text, question.command)
         if isinstance(self.screen, StateScreen):
             self.screen.refresh_view()
 
@@ -127,8 +163,8 @@ class MemtuiApp(App[None]):
         self._ask_of_session(StopTracing() if tracing is not None and tracing.on else StartTracing())
 
     def action_snapshot(self) -> None:
-        """Take a snapshot, with a question first when it would stop the process for long."""
-        self._confirm(requests.snapshot_question(self.session.state), TakeSnapshot())
+        """Take a snapshot; the session asks back when it would stop the process for long."""
+        self._ask_of_session(TakeSnapshot())
 
     def action_collect(self) -> None:
         """Collect garbage, with a question first when it would stop the process for long."""
@@ -140,6 +176,13 @@ class MemtuiApp(App[None]):
 
         if not isinstance(self.screen, DiffScreen):
             self.push_screen(DiffScreen())
+
+    def action_heap(self) -> None:
+        """Leaf through heap pictures."""
+        from memtui.tui.screens.heap import HeapScreen
+
+        if not isinstance(self.screen, HeapScreen):
+            self.push_screen(HeapScreen())
 
     def action_help(self) -> None:
         """All keys."""
@@ -153,12 +196,15 @@ class MemtuiApp(App[None]):
 
     def action_export(self) -> None:
         """Write the report and say where it is."""
+        if self.files:
+            self.notify(_NO_PROCESS)
+            return
         try:
             path = self._exporter(self.session.state)
         except (MemtuiError, OSError) as error:
-            self._log_locally(EventKind.ERROR, f"Export failed: {error}")
+            self.log_locally(EventKind.ERROR, f"Export failed: {error}")
         else:
-            self._log_locally(EventKind.INFO, f"Report written to {path}")
+            self.log_locally(EventKind.INFO, f"Report written to {path}")
 
     def _confirm(self, question: str, command: Command) -> None:
         if not question:
@@ -174,27 +220,38 @@ class MemtuiApp(App[None]):
 
     def _ask_of_session(self, command: Command) -> None:
         state = self.session.state
+        if self.files:
+            self.notify(_NO_PROCESS)
+            return
         if state.ending is not None:
             self.notify("The process has ended; what was gathered can still be looked at and exported.")
             return
-        notice = requests.agent_notice(state, command)
-        if notice and not self._agent_announced:
-            self._agent_announced = True
-            self._log_locally(EventKind.INFO, notice)
+        notice = requests.notice(state, command)
+        if notice and notice not in self._announced:
+            self._announced.add(notice)
+            self.log_locally(EventKind.INFO, notice)
         self.session.request(command)
 
-    def _log_locally(self, kind: EventKind, text: str) -> None:
+    def log_locally(self, kind: EventKind, text: str) -> None:
+        """Put a line into the event log that the session does not know, and show it for a while."""
         self.local_events.append(Event(self.session.state.now_seconds, kind, text))
         del self.local_events[:-EVENT_BOUND]
         self.notify(text, severity="error" if kind is EventKind.ERROR else "information", timeout=8)
         self.on_state_changed(StateChanged())
 
 
-def run_dashboard(session: Session, settings: Settings, exporter: Exporter) -> int:
+class FilesApp(MemtuiApp):
+    """Shows pictures of files: there is no dashboard, and what needs a process is not offered."""
+
+    DEFAULT_MODE = "files"
+    files: ClassVar[bool] = True
+
+
+def run_dashboard(session: Session, settings: Settings, exporter: Exporter, *, files: bool = False) -> int:
     """Show ``session`` until the user quits; returns 0, or 130 after Ctrl-C. The caller starts and closes it."""
     if settings.ascii:
         replace_what_cannot_be_encoded()
-    app = MemtuiApp(session, exporter=exporter, settings=settings)
+    app = (FilesApp if files else MemtuiApp)(session, exporter=exporter, settings=settings)
     app.run()
     # Without a code nobody asked it to leave: its main task was cancelled, as asyncio does on SIGINT.
     return EXIT_INTERRUPTED if app.return_code is None else app.return_code

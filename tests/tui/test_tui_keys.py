@@ -25,8 +25,10 @@ from memtui.model.command import (
     TakeSnapshot,
 )
 from memtui.model.sample import Sample, Series
-from memtui.model.state import State
+from memtui.model.state import Picturing, State
 from memtui.model.target import Ending, Rung
+from memtui.session import messages as m
+from memtui.session.reducer import reduce
 from memtui.session.scripted import ScriptedSession
 from memtui.tui.app import MemtuiApp
 from memtui.tui.screens.ask import AskScreen
@@ -98,16 +100,42 @@ async def test_what_needs_the_agent_says_so_once(
         assert text_of(app, "#log").count("one thread inside the process") == 1
 
 
-async def test_a_snapshot_from_outside_is_neither_announced_nor_asked_about(
-    make_app: Make, states: tuple[State, ...]
-) -> None:
+async def test_a_snapshot_says_once_what_it_does_to_the_process(make_app: Make, states: tuple[State, ...]) -> None:
     session = ScriptedSession([replace(states[5], gc=None, series=Series().append(Sample(0.0, 900 * MIB)))])
     app = make_app(session=session)
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("s")
+        await pilot.press("s", "s")
         await pilot.pause()
-        assert session.requests == [TakeSnapshot()]
+        assert session.requests == [TakeSnapshot(), TakeSnapshot()]
         assert "one thread" not in text_of(app, "#log")
+        assert text_of(app, "#log").count("stopped for some ms and copied") == 1
+
+
+@pytest.mark.parametrize(("answer", "more"), [("y", [TakeSnapshot(accept_stop=True)]), ("n", [])])
+async def test_what_the_session_asks_is_asked_once(
+    make_app: Make, states: tuple[State, ...], answer: str, more: list[Command]
+) -> None:
+    def ask(state: State, command: Command) -> State:
+        text = "The process would stand still for about 120 ms. Take the picture now?"
+        return reduce(state, m.Asked(text, TakeSnapshot(accept_stop=True)), 6.0)
+
+    session = ScriptedSession([states[5]], answer=ask)
+    app = make_app(session=session)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, AskScreen) and "about 120 ms" in text_of(app))
+        session.play(session.state)
+        await pilot.pause()
+        session._answer = None
+        await pilot.press(answer)
+        await until(pilot, lambda: isinstance(app.screen, DashboardScreen))
+        assert session.requests == [TakeSnapshot(), *more]
+
+
+async def test_a_picture_in_the_making_has_a_bar(make_app: Make, states: tuple[State, ...]) -> None:
+    app = make_app(replace(states[5], picturing=Picturing("references", 0.5)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "████████          50 % references" in text_of(app, "#status"))
 
 
 async def test_a_snapshot_that_cannot_be_taken_from_outside_announces_the_agent(
@@ -269,7 +297,7 @@ async def test_diff(make_app: Make, states: tuple[State, ...], size: tuple[int, 
         assert re.search(r"\+8\d\d\.\d KiB .*orders.py:42", text_of(app, "#rows"))
         session.step()
         await until(pilot, lambda: text_of(app, "#snapshots").count("MiB") >= 6)
-        await pilot.press("end", "2")
+        await pilot.press("tab", "end", "2")
         await until(pilot, lambda: "Snapshots 1 and 3" in " ".join(text_of(app, "#note").split()))
         await pilot.press("b")
         await until(pilot, lambda: "cache.py " in text_of(app, "#rows"))

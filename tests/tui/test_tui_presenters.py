@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
+from shop_heap import facts
 from shop_session import COMMAND, MIB, with_output
 
 from memtui.analysis.diff import Diff, DiffRow
@@ -262,7 +263,10 @@ def test_output_is_broken_and_cleaned() -> None:
 
 def test_snapshot_rows(last: State) -> None:
     shown = text(snapshots.list_row(last.snapshots[1], "from"))
-    assert shown.split() == ["from", "2", "02:00", "173.5", "MiB", "5.8", "MiB", "179,985", "31.0", "ms"]
+    assert " ".join(shown.split()) == "from 2 02:00 173.5 MiB 5.8 MiB 179,985 31.0 ms types only"
+    taken = replace(last.snapshots[1], picture=facts(2))
+    assert text(snapshots.list_row(taken, "to")).endswith("179,985   31.0 ms, stop 4.2 ms")
+    assert text(snapshots.list_row(taken, "", "a.memtui")).endswith("179,985   a.memtui")
     untraced = replace(last.snapshots[0], traced_bytes=None)
     assert "–" in text(snapshots.list_row(untraced, ""))
 
@@ -295,19 +299,17 @@ def test_questions_and_notice(last: State, bare: State) -> None:
     assert "not known for how long" in requests.collection_question(unknown)
     assert requests.collection_question(bare) == ""
     for command in (StartTracing(), CollectGarbage(), ClimbToAgent()):
-        assert "one thread" in requests.agent_notice(bare, command)
-    assert requests.agent_notice(replace(bare, note="observing only"), StartTracing()) == ""
-    assert requests.agent_notice(last, StartTracing()) == ""
-    assert requests.agent_notice(with_output(bare, ("x",)), StartTracing()) == ""
+        assert "one thread" in requests.notice(bare, command)
+    assert requests.notice(replace(bare, note="observing only"), StartTracing()) == ""
+    assert requests.notice(last, StartTracing()) == ""
+    assert requests.notice(with_output(bare, ("x",)), StartTracing()) == ""
 
 
-def test_a_snapshot_stops_nothing_and_needs_no_agent_where_it_is_a_scan(last: State, bare: State) -> None:
-    large = replace(bare, rung=Rung.OBSERVE, series=Series().append(Sample(0.0, 900 * MIB)))
-    assert requests.agent_notice(large, TakeSnapshot()) == ""
-    assert requests.snapshot_question(large) == ""
-    for rung in (Rung.PROCESS, Rung.AGENT):
-        assert "Take the snapshot now?" in requests.snapshot_question(replace(large, rung=rung))
-    assert "one thread" in requests.agent_notice(replace(large, rung=Rung.PROCESS), TakeSnapshot())
+def test_a_snapshot_needs_no_agent_where_a_picture_can_be_taken(bare: State) -> None:
+    for rung in (Rung.OBSERVE, Rung.AGENT):
+        assert "nothing is put into it" in requests.notice(replace(bare, rung=rung), TakeSnapshot())
+    assert "one thread" in requests.notice(replace(bare, rung=Rung.PROCESS), TakeSnapshot())
+    assert requests.notice(with_output(replace(bare, rung=Rung.OBSERVE), ("x",)), TakeSnapshot()) == ""
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 200])

@@ -10,6 +10,7 @@ from memtui.tui.presenters.text import pad, wrap
 
 _KEY_WIDTH = 8
 _LABEL_WIDTH = 10
+_OWN_KEYS_FIRST = ("diff", "heap")
 
 
 def footer(
@@ -19,16 +20,18 @@ def footer(
     without = set(hidden)
     actions = [one for one in shown_actions(("app", scope)) if one.in_footer and one.id not in without]
     leading = ("quit", "help", *first)
-    own_first = sorted(actions, key=lambda one: (one.id not in leading, scope == "diff" and one.scope == "app"))
+    own_first = sorted(
+        actions, key=lambda one: (one.id not in leading, scope in _OWN_KEYS_FIRST and one.scope == "app")
+    )
     return line(" ", *join_fitting([_hint(one, keys) for one in own_first], width - 1))
 
 
 def key_lines(keys: Mapping[str, str], width: int) -> list[Line]:
     """Every key with what it does."""
     lines: list[Line] = []
-    for one in shown_actions(("app", "dashboard", "diff")):
+    for one in shown_actions(("app", "dashboard", "diff", "heap")):
         texts = wrap(one.tooltip, max(10, width - _KEY_WIDTH - _LABEL_WIDTH - 1))
-        where = "  (diff)" if one.scope == "diff" else ""
+        where = f"  ({one.scope})" if one.scope in _OWN_KEYS_FIRST else ""
         for number, text in enumerate(texts):
             key, label = (key_of(one, keys), one.label) if number == 0 else ("", "")
             tail = where if number == len(texts) - 1 else ""

@@ -7,9 +7,10 @@ import shlex
 from rich.cells import cell_len
 
 from memtui.model.sample import Cost
-from memtui.model.state import State
+from memtui.model.state import Picturing, State
 from memtui.model.target import Rung
 from memtui.model.units import format_bytes, format_seconds
+from memtui.tui.presenters.heap import bar
 from memtui.tui.presenters.line import Line, Span, fit, line, spread, width_of
 from memtui.tui.presenters.text import ELLIPSIS, clean, cut_end, cut_middle
 
@@ -31,6 +32,7 @@ _TRACING = (
 )
 """What is one step up and its price, the longest text that fits."""
 
+_PROGRESS_WIDTH = 16
 _LEADING_WORDS = 3
 """``python -m uvicorn``: with fewer words the start of a command does not say what it is."""
 
@@ -52,6 +54,8 @@ def status(state: State, width: int, *, paused: bool = False) -> Line:
     marks: list[str | Span] = [" "]
     if paused:
         marks += [Span(" PAUSED ", "busy"), " "]
+    if state.picturing is not None:
+        marks += [Span(_progress(state.picturing), "accent"), Span(f" {clean(state.picturing.step)}", "warn"), "  "]
     if state.busy:
         marks += [Span(clean(", ".join(state.busy)) + "…", "warn"), "  "]
     if state.ending:
@@ -71,7 +75,7 @@ def status(state: State, width: int, *, paused: bool = False) -> Line:
 
 def _next_step(state: State, room: int) -> Line:
     """What the next rung adds and costs, when it can be climbed and nothing more urgent is said."""
-    if state.ending or state.note or state.busy:
+    if state.ending or state.note or state.busy or state.picturing:
         return ()
     texts: tuple[str, ...] = ()
     if state.rung is Rung.OBSERVE:
@@ -80,6 +84,11 @@ def _next_step(state: State, room: int) -> Line:
         texts = _TRACING
     fitting = next((text for text in texts if cell_len(text) + 2 <= room), "")
     return line(Span(f"  {fitting}", "dim")) if fitting else ()
+
+
+def _progress(made: Picturing) -> str:
+    """A bar with the share in percent."""
+    return f"{bar(round(1000 * made.fraction), 1000, _PROGRESS_WIDTH)} {100 * made.fraction:3.0f} %"
 
 
 def cost(paid: Cost, seconds: float) -> Line:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memtui.analysis.predict import collection_pause_seconds, snapshot_pause_seconds
+from memtui.analysis.predict import collection_pause_seconds
 from memtui.model.command import Command, TakeSnapshot
 from memtui.model.state import State
 from memtui.model.target import Rung
@@ -11,6 +11,8 @@ from memtui.model.units import format_seconds
 ASK_ABOVE_SECONDS = 0.25
 LARGE_RSS_BYTES = 512 * 1024**2
 """With nothing known about its objects, a process above this size is asked about."""
+AGENT_NOTICE = "The agent goes in: one thread inside the process, stopped for a few ms; all is removed when you quit."
+PICTURE_NOTICE = "A heap picture: the process is stopped for some ms and copied; nothing is put into it."
 
 
 def needs_agent(state: State) -> bool:
@@ -18,33 +20,21 @@ def needs_agent(state: State) -> bool:
     return state.rung in (Rung.PROCESS, Rung.OBSERVE)
 
 
-def scans(state: State) -> bool:
-    """Whether a snapshot now is a scan from outside: then the agent is not put in, and the process not stopped."""
-    return state.rung is Rung.OBSERVE
-
-
-def agent_notice(state: State, command: Command) -> str:
-    """One line that says what the agent does to a process that memtui did not start; empty when it need not be said.
+def notice(state: State, command: Command) -> str:
+    """One line that says what a command does to a process that memtui did not start; empty when it need not be said.
 
     It is not said either when the State knows that the agent cannot go in: the answer of the session says why.
     """
-    if state.target.launched or state.note or not needs_agent(state):
+    if state.target.launched:
         return ""
-    if isinstance(command, TakeSnapshot) and scans(state):
-        return ""
-    return "The agent goes in: one thread inside the process, stopped for a few ms; all is removed when you quit."
+    if isinstance(command, TakeSnapshot) and state.rung is not Rung.PROCESS:
+        return PICTURE_NOTICE
+    return "" if state.note or not needs_agent(state) else AGENT_NOTICE
 
 
 def collection_question(state: State) -> str:
     """What to ask before a full collection; empty when its pause is short enough to just do it."""
     return _question("A full collection", "Collect", collection_pause_seconds(state), state)
-
-
-def snapshot_question(state: State) -> str:
-    """What to ask before a snapshot; empty when its pause is short enough to just do it."""
-    if scans(state):
-        return ""
-    return _question("Counting the objects", "Take the snapshot", snapshot_pause_seconds(state), state)
 
 
 def _question(what: str, verb: str, seconds: float | None, state: State) -> str:

@@ -11,13 +11,8 @@ from memtui.tui.presenters.line import Line, Span, line
 from memtui.tui.presenters.log import clock
 from memtui.tui.presenters.text import clean, cut_end, pad, short_path, wrap
 
-BY: tuple[DiffBy, ...] = ("line", "file", "type")
+NO_PICTURE = "There is no heap picture: s takes one. Where none can be taken, the log says why."
 _SIZE, _COUNT = 12, 12
-
-
-def next_by(by: DiffBy) -> DiffBy:
-    """The grouping after this one."""
-    return BY[(BY.index(by) + 1) % len(BY)]
 
 
 def list_header() -> Line:
@@ -26,8 +21,8 @@ def list_header() -> Line:
     return line(Span("".join([*cells, pad("traced", 12, "right"), pad("objects", 13, "right"), "   took"]), "dim"))
 
 
-def list_row(snapshot: Snapshot, mark: str) -> Line:
-    """One snapshot; ``mark`` is "from", "to" or empty."""
+def list_row(snapshot: Snapshot, mark: str, name: str = "") -> Line:
+    """One snapshot; ``mark`` is "from", "to" or empty, ``name`` that of its file, if it has one to be told."""
     traced = format_bytes(snapshot.traced_bytes) if snapshot.traced_bytes is not None else "–"
     return line(
         Span(pad(mark, 6), "warn" if mark else ""),
@@ -36,8 +31,14 @@ def list_row(snapshot: Snapshot, mark: str) -> Line:
         pad(format_bytes(snapshot.rss_bytes), 11, "right"),
         pad(traced, 12, "right"),
         pad(format_count(snapshot.objects), 13, "right"),
-        Span(f"   {format_seconds(snapshot.took_seconds)}{'  from outside' if snapshot.scanned else ''}", "dim"),
+        Span(f"   {clean(name) or _how(snapshot)}", "dim"),
     )
+
+
+def _how(snapshot: Snapshot) -> str:
+    if snapshot.picture is None:
+        return f"{format_seconds(snapshot.took_seconds)}{'  from outside' if snapshot.scanned else '  types only'}"
+    return f"{format_seconds(snapshot.took_seconds)}, stop {format_seconds(snapshot.picture.stop_seconds)}"
 
 
 def too_few(count: int) -> tuple[Line, ...]:
@@ -83,9 +84,9 @@ def with_sources(diff: Diff, allocations: Allocations | None) -> Diff:
     return replace(diff, rows=tuple(replace(row, source=row.source or known.get(row.label)) for row in diff.rows))
 
 
-def diff_note(diff: Diff, width: int, height: int = 2) -> tuple[Line, ...]:
+def note_lines(note: str, width: int, height: int = 2) -> tuple[Line, ...]:
     """What the diff covers, in words."""
-    return tuple(line(Span(part, "dim")) for part in wrap(diff.note, max(10, width))[:height])
+    return tuple(line(Span(part, "dim")) for part in wrap(clean(note), max(10, width))[:height])
 
 
 def _flexible(by: DiffBy, width: int) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,6 +14,7 @@ from memtui.model.allocation import Frame
 from memtui.model.state import State
 from memtui.tui.presenters.detail import detail_lines, find
 from memtui.tui.presenters.line import line
+from memtui.tui.presenters.text import clean, wrap
 from memtui.tui.widgets.lines import Lines
 
 
@@ -39,3 +41,27 @@ class DetailScreen(ModalScreen[None]):
         text = self.query_one("#text", Lines)
         row = find(self._state, self._frames)
         text.show(detail_lines(self._state, row, text.size.width) if row else [line("No longer among the listed.")])
+
+
+class TextScreen(ModalScreen[None]):
+    """Lines under a title."""
+
+    CSS_PATH = "dialog.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q,left", "dismiss(None)", "Back", show=False)]
+
+    def __init__(self, title: str, lines: Sequence[str]) -> None:
+        super().__init__()
+        self._title = title
+        self._texts = tuple(lines)
+
+    def compose(self) -> ComposeResult:
+        """A box that scrolls."""
+        with VerticalScroll(id="dialog") as box:
+            box.border_title = self._title
+            box.border_subtitle = "esc closes"
+            yield Lines(id="text")
+
+    def on_lines_resized(self) -> None:
+        """Break the lines to the width there is."""
+        text = self.query_one("#text", Lines)
+        text.show([line(part) for one in self._texts for part in wrap(clean(one), max(10, text.size.width))])

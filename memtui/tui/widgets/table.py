@@ -13,6 +13,10 @@ from memtui.tui.presenters.line import EMPTY, Line, Span
 from memtui.tui.widgets.lines import Lines
 
 
+_MARGIN = 2
+"""Rows that stay in sight beyond the cursor."""
+
+
 class Row(NamedTuple):
     """A row: ``key`` says what it is about, so that the cursor stays on it when the order changes."""
 
@@ -79,6 +83,12 @@ class LineTable(Lines, can_focus=True):
             self._cursor = max(0, min(found, len(rows) - 1))
         self._draw()
 
+    def go_to(self, key: Hashable | None) -> None:
+        """Put the cursor on the row with ``key``, on the first one when there is none."""
+        self._cursor = next((index for index, row in enumerate(self._rows) if row.key == key), 0)
+        self._top = 0
+        self._draw()
+
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
         super().on_resize()
@@ -140,8 +150,9 @@ class LineTable(Lines, can_focus=True):
     def _draw(self) -> None:
         room = self._room
         self._cursor = max(0, min(self._cursor, len(self._rows) - 1))
+        margin = min(_MARGIN, (room - 1) // 2)
+        self._top = max(min(self._top, self._cursor - margin), self._cursor - room + 1 + margin)
         self._top = max(0, min(self._top, len(self._rows) - room))
-        self._top = max(min(self._top, self._cursor), self._cursor - room + 1)
         if not self._rows:
             self.show((self._header, *self._empty))
             return

@@ -1,0 +1,116 @@
+"""The rows of the diff screen, whichever kind of difference they come from, sorted and filtered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from memtui.analysis.diff import Diff
+from memtui.model.allocation import Snapshot
+from memtui.model.heap import HeapDiff, HeapDiffBy, HeapDiffRow
+from memtui.model.units import format_bytes, format_count
+from memtui.tui.presenters import snapshots
+from memtui.tui.presenters.line import Line, Span, line
+from memtui.tui.presenters.text import clean, cut_middle, pad, short_path
+
+By = Literal["holder", "type", "line", "traceback", "file"]
+SORTS = ("growth", "objects", "name")
+_SIZE, _COUNT = 11, 10
+_COLUMNS: dict[HeapDiffBy, tuple[str, str, str]] = {
+    "holder": ("retained", "elements", "objects"),
+    "type": ("size", "objects", "now"),
+    "line": ("size", "blocks", "now"),
+    "traceback": ("size", "blocks", "now"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DiffLine:
+    """One row: how it reads, and what sorting, filtering and opening it need."""
+
+    label: str
+    line: Line
+    count: int
+    source: HeapDiffRow | None = None
+
+
+def groupings(first: Snapshot, second: Snapshot) -> tuple[By, ...]:
+    """How two snapshots can be compared, the most telling way first."""
+    traced = first.allocations is not None and second.allocations is not None
+    outside = any(one.scanned or one.picture is not None for one in (first, second))
+    if first.picture is not None and second.picture is not None:
+        return ("holder", "type", "line", "traceback", *(("file",) if traced else ()))
+    return ("line", "file", "type") if traced or not outside else ("type", "line", "file")
+
+
+def asks_pictures(first: Snapshot, second: Snapshot, by: By) -> HeapDiffBy | None:
+    """The grouping to ask two pictures for; None where the snapshots themselves know more (source lines, files)."""
+    if first.picture is None or second.picture is None or by == "file":
+        return None
+    traced = first.allocations is not None and second.allocations is not None
+    return None if by == "line" and traced else by
+
+
+def heap_header(by: HeapDiffBy, width: int) -> Line:
+    """Names of the columns of a difference of pictures."""
+    first, second, third = _COLUMNS[by]
+    cells = pad(first, _SIZE, "right") + pad(second, _COUNT, "right") + pad(third, _COUNT, "right")
+    return line(Span(f"{cells}  {by}", "dim"))
+
+
+def heap_lines(diff: HeapDiff, width: int) -> list[DiffLine]:
+    """The rows of a difference of pictures."""
+    return [DiffLine(row.label, _heap_line(row, diff.by, width), row.count_change, row) for row in diff.rows]
+
+
+def snapshot_lines(diff: Diff, width: int) -> list[DiffLine]:
+    """The rows of a difference of type counts or traced lines."""
+    return [DiffLine(row.label, snapshots.diff_row(row, diff.by, width), row.count_diff) for row in diff.rows]
+
+
+def arrange(rows: Sequence[DiffLine], sort: str, wanted: str) -> list[DiffLine]:
+    """Those that contain ``wanted``, in the order asked for; by growth is the order they came in."""
+    found = [row for row in rows if wanted.casefold() in row.label.casefold()]
+    if sort == "objects":
+        found.sort(key=lambda row: (-row.count, row.label))
+    elif sort == "name":
+        found.sort(key=lambda row: row.label)
+    return found
+
+
+def frames_of(label: str) -> list[str]:
+    """The places of a traceback's label, the newest first."""
+    return [part.strip() for part in label.replace("\n", " < ").split(" < ") if part.strip()]
+
+
+def _heap_line(row: HeapDiffRow, by: HeapDiffBy, width: int) -> Line:
+    size = row.size_change_bytes
+    if by == "holder" and row.retained_before_bytes is not None and row.retained_after_bytes is not None:
+        size = row.retained_after_bytes - row.retained_before_bytes
+    second = format_count(row.count_change, sign=True)
+    third = format_count(row.count_after)
+    if by == "holder":
+        third = second
+        second = format_count(_elements(row), sign=True)
+    room = max(8, width - _SIZE - 2 * _COUNT - 2)
+    new = " new" if row.new else ""
+    label = clean(row.label)
+    kind = f" {clean(row.type)}" if by == "holder" and row.type else ""
+    short = short_path if by in ("line", "traceback") else cut_middle
+    shown = short(label, max(8, room - len(new) - min(len(kind), room // 4)))
+    kind = cut_middle(kind, max(0, room - len(new) - len(shown)))
+    return line(
+        Span(pad(format_bytes(size, sign=True), _SIZE, "right"), "grow" if size > 0 else "shrink"),
+        pad(second, _COUNT, "right"),
+        pad(third, _COUNT, "right"),
+        f"  {shown}",
+        Span(kind, "dim"),
+        Span(new, "warn"),
+    )
+
+
+def _elements(row: HeapDiffRow) -> int | None:
+    if row.elements_after is None:
+        return None
+    return row.elements_after - (row.elements_before or 0)
