@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -10,11 +11,14 @@ from typing import TypeVar
 import numpy as np
 
 from memtui.errors import UsageError
+from memtui.heap.compare import born_and_alive, compare
 from memtui.heap.graph.forest import group_sums
 from memtui.heap.picture import NOBODY, Group, IntColumn, Kind, Link, NodeFlag
 from memtui.heap.shelf import Shelf
 from memtui.model.heap import (
     DuplicateText,
+    HeapDiff,
+    HeapDiffBy,
     HeapFound,
     HeapLink,
     HeapObject,
@@ -27,6 +31,7 @@ from memtui.model.heap import (
 )
 
 MOST_ROWS = 10_000
+_OTHERS_KEPT = 2
 _SHORT_KINDS = (Kind.STR, Kind.INT, Kind.BYTES, Kind.LEAF)
 _Row = TypeVar("_Row")
 
@@ -36,6 +41,7 @@ class Explorer:
 
     def __init__(self, path: str | Path) -> None:
         self._shelf = Shelf.open(path)
+        self._others: dict[tuple[str, int, int, int], Shelf] = {}
 
     def facts(self) -> PictureFacts:
         """Where and when it was taken."""
@@ -154,6 +160,27 @@ class Explorer:
             for node, count, wasted in _page(every, 0, limit)
         )
 
+    def diff(self, other_path: str, by: HeapDiffBy, limit: int = 100) -> HeapDiff:
+        """What this picture has more than an earlier one."""
+        return compare(self._other(other_path), self._shelf, by, _most(limit))
+
+    def born_and_alive(self, b_path: str, c_path: str, limit: int = 100) -> HeapDiff:
+        """What was born between this picture and B and is still alive in C."""
+        return born_and_alive(self._shelf, self._other(b_path), self._other(c_path), _most(limit))
+
+    def _other(self, path: str) -> Shelf:
+        """Another picture; the last two are kept for as long as their files do not change."""
+        try:
+            about = os.stat(path)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read.", why=f"{error.strerror or error}.") from error
+        key = path, about.st_ino, about.st_size, about.st_mtime_ns
+        if key not in self._others:
+            while len(self._others) >= _OTHERS_KEPT:
+                del self._others[next(iter(self._others))]
+            self._others[key] = Shelf.open(path)
+        return self._others[key]
+
     def search(self, text: str, limit: int = 100) -> tuple[HeapFound, ...]:
         """Types, roots and texts that contain a text."""
         return tuple(_page(self._found(text), 0, limit)) if text else ()
@@ -213,7 +240,11 @@ class Explorer:
 
 def _page(rows: Iterable[_Row], offset: int, limit: int) -> Iterator[_Row]:
     start = max(offset, 0)
-    return islice(rows, start, start + min(max(limit, 0), MOST_ROWS))
+    return islice(rows, start, start + _most(limit))
+
+
+def _most(limit: int) -> int:
+    return min(max(limit, 0), MOST_ROWS)
 
 
 def _no_order(order: str) -> UsageError:

@@ -1,0 +1,182 @@
+"""Which holders grew between two pictures: one row for each, the greatest first.
+
+Nothing is called new because its address is: after some churn most addresses belong to other objects. Two things do
+not suffer from that, and are put together here:
+
+- how many objects hang on each folded holder path (``CACHE[*]``), in the one picture and in the other;
+- by how much containers grew that are there in both (same address, type and path): these live long.
+
+A path that gained objects is explained by the nearest container above it that grew by as many elements. Where none
+did (a linked list), the topmost path of those that grew together names the row. So a thousand new entries with their
+attributes and texts are one row, and a container in a container is told from what it holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from memtui.heap.graph.folds import ANY, KEYS, MODULE
+from memtui.heap.matching import moved, same_paths, same_types
+from memtui.heap.picture import IntColumn, Kind, NodeColumn
+from memtui.heap.shelf import Shelf
+from memtui.model.heap import HeapDiffRow
+
+CONTAINERS = (Kind.LIST, Kind.DICT, Kind.ORDERED_DICT, Kind.SET, Kind.DEQUE)
+_ENOUGH = 0.5
+"""A container explains a path when it gained at least this share of the objects that the path gained."""
+_ALONE = 0.9
+"""One container is named, and not the path, when it has this share of what all on its path gained."""
+_SMALLEST_GROWN_BYTES = 4096
+"""Objects that grow without becoming more (buffers) are listed from here on."""
+
+
+@dataclass(slots=True)
+class _Row:
+    """A holder and the paths that it explains."""
+
+    holder: int
+    is_container: bool
+    paths: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """Containers in both pictures, by path: what all gained, and the one that gained most."""
+
+    elements: IntColumn
+    most: IntColumn
+    examples: NodeColumn
+    """In the later picture."""
+    before: NodeColumn
+    """The same ones in the earlier picture."""
+
+
+class Growth:
+    """What ``after`` has more than ``before``, by holder."""
+
+    def __init__(self, before: Shelf, after: Shelf) -> None:
+        self._before, self._after = before, after
+        self._tree, self._labels = after.paths.tree, after.paths.labels
+        self._same = same_paths(before, after)
+        count = len(self._tree.parents)
+        old, new = before.path_sums, after.path_sums
+        self._count_before = moved(old.counts, self._same, count)
+        self._size_before = moved(old.sizes, self._same, count)
+        self._elements_before = moved(old.elements, self._same, count)
+        self._retained_before = moved(before.retained_by_path, self._same, count)
+        self._count_change = new.counts - self._count_before
+        self._size_change = new.sizes - self._size_before
+        self._grown = self._containers(count)
+
+    def rows(self, limit: int) -> list[HeapDiffRow]:
+        """The greatest growth first; what only came with newly imported modules last."""
+        found = []
+        for row in self._explained():
+            self_too = {*row.paths, row.holder}
+            bytes_more = sum(max(int(self._size_change[path]), 0) for path in self_too)
+            if bytes_more > 0 or row.is_container:
+                found.append((self._is_import(row.holder), -bytes_more, row.holder, row))
+        found.sort(key=lambda one: one[:3])
+        return [self._row(row) for _, _, _, row in found[:limit]]
+
+    def _containers(self, count: int) -> _Grown:
+        """Containers that are there in both pictures, and how many elements they gained."""
+        old, new = self._before.picture, self._after.picture
+        here = np.flatnonzero(
+            np.isin(new.types.kinds[new.nodes.types[: new.object_count]], CONTAINERS)
+            & (self._after.paths.of_node[: new.object_count] >= 0)
+        )
+        addresses = old.nodes.addresses[: old.object_count]
+        there = np.minimum(np.searchsorted(addresses, new.nodes.addresses[here]), max(old.object_count - 1, 0))
+        if not old.object_count:
+            here, there = here[:0], there[:0]
+        old_paths = self._before.paths.of_node[there]
+        same = (addresses[there] == new.nodes.addresses[here]) & (old_paths >= 0)
+        same &= (
+            same_types(self._before, self._after)[self._before.named_types[there]] == self._after.named_types[here]
+        )
+        same &= self._same[old_paths] == self._after.paths.of_node[here]
+        here, there = here[same], there[same]
+        gained = new.nodes.lengths[here] - old.nodes.lengths[there]
+        paths = self._after.paths.of_node[here]
+        elements = np.zeros(count, np.int64)
+        np.add.at(elements, paths, gained)
+        order = np.argsort(gained, kind="stable")
+        grown = _Grown(elements, *(np.zeros(count, np.int64) for _ in range(3)))
+        for column, values in ((grown.most, gained), (grown.examples, here), (grown.before, there)):
+            # The last one written stays: the one that gained most.
+            column[paths[order]] = values[order]
+        return grown
+
+    def _explained(self) -> list[_Row]:
+        """Rows, each with the paths that gained objects through it."""
+        rows: dict[tuple[int, bool], _Row] = {}
+        for path in np.flatnonzero((self._count_change > 0) & (self._size_change >= 0)).tolist():
+            holder, is_container = self._holder(path)
+            rows.setdefault((holder, is_container), _Row(holder, is_container)).paths.append(path)
+        for path in np.flatnonzero(self._grown.elements > 0).tolist():
+            rows.setdefault((path, True), _Row(path, True))
+        for path in np.flatnonzero((self._count_change == 0) & (self._size_change >= _SMALLEST_GROWN_BYTES)).tolist():
+            if (path, True) not in rows:
+                rows.setdefault((path, False), _Row(path, False))
+        return list(rows.values())
+
+    def _holder(self, path: int) -> tuple[int, bool]:
+        """The path that explains why one gained objects, and whether it is that of their container."""
+        while True:
+            over = self._tree.parents[path]
+            if over < 0:
+                return path, False
+            is_element = self._labels[self._tree.labels[path]][0] in (ANY, KEYS)
+            if is_element and self._grown.elements[over] >= _ENOUGH * self._count_change[path]:
+                return over, True
+            if self._count_change[over] <= 0:
+                return (over, True) if is_element else (path, False)
+            path = over
+
+    def _is_import(self, path: int) -> bool:
+        while path >= 0:
+            if self._labels[self._tree.labels[path]][0] == MODULE:
+                return bool(self._count_before[path] == 0)
+            path = self._tree.parents[path]
+        return False
+
+    def _row(self, row: _Row) -> HeapDiffRow:
+        after, path = self._after, row.holder
+        paths = sorted({*row.paths, path})
+        node, one = self._example(row)
+        before = int(self._grown.before[path]) if one and row.is_container else None
+        kind = after.type_names[self._tree.types[path]]
+        holds = after.picture.nodes.lengths[node] >= 0 and after.words.kind(node) in CONTAINERS
+        sums = after.path_sums
+        return HeapDiffRow(
+            label=after.chains.path(node) if one else after.paths.text(path),
+            count_before=int(self._count_before[paths].sum()),
+            count_after=int(sums.counts[paths].sum()),
+            size_before_bytes=int(self._size_before[paths].sum()),
+            size_after_bytes=int(sums.sizes[paths].sum()),
+            retained_before_bytes=int(
+                self._retained_before[path] if before is None else self._before.analysis.retained[before]
+            ),
+            retained_after_bytes=int(after.analysis.retained[node] if one else after.retained_by_path[path]),
+            elements_before=None if not holds else self._elements(path, before),
+            elements_after=None
+            if not holds
+            else int(after.picture.nodes.lengths[node] if one else sums.elements[path]),
+            new=bool(self._count_before[path] == 0),
+            node=node,
+            type=kind,
+        )
+
+    def _elements(self, path: int, before: int | None) -> int:
+        return int(self._elements_before[path] if before is None else self._before.picture.nodes.lengths[before])
+
+    def _example(self, row: _Row) -> tuple[int, bool]:
+        """An object of the holder's path in the later picture, and whether it speaks for all of them."""
+        path = row.holder
+        most = int(self._grown.most[path])
+        if row.is_container and most > 0 and most >= _ALONE * int(self._grown.elements[path]):
+            return int(self._grown.examples[path]), True
+        return int(self._after.path_sums.examples[path]), bool(self._after.path_sums.counts[path] == 1)
