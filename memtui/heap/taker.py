@@ -24,9 +24,11 @@ from memtui.heap.file import facts_of, write_picture
 from memtui.heap.graph.analysis import analyse
 from memtui.heap.picture import Picture
 from memtui.heap.read.binaries import Binaries, binaries_of
+from memtui.heap.read.image import PAGE_BYTES
 from memtui.heap.read.layout import layout_for
 from memtui.heap.read.load import Loaded, load_image
 from memtui.heap.read.reader import Reader
+from memtui.heap.read.roots import stacks_to_read
 from memtui.model.units import format_bytes
 from memtui.observe.interpreter import Interpreter, find_interpreter
 from memtui.observe.maps import parse_maps, read_maps
@@ -99,7 +101,7 @@ class Taker:
         layout = layout_for(interpreter.minor)
         with binaries_of(self._pid, read_maps(self._pid)) as binaries:
             loaded, facts = self._load(interpreter, binaries, facts)
-            reader = Reader(loaded.image, layout, interpreter.symbols["_PyRuntime"], self._step)
+            reader = Reader(loaded.image, layout, _runtime(interpreter), self._step)
             return self._finish(reader, facts, loaded)
 
     def _load(self, interpreter: Interpreter, binaries: Binaries, facts: Facts) -> tuple[Loaded, Facts]:
@@ -107,8 +109,12 @@ class Taker:
             self._stop_seconds = photo.stop_seconds
             self._step("reading")
             loaded = load_image(
-                photo.memory_fd, photo.pagemap_fd, parse_maps(photo.maps_text), binaries.read, self._reading
+                photo.memory_fd, photo.pagemap_fd, parse_maps(photo.maps_text), binaries, self._reading
             )
+            for address in stacks_to_read(loaded.image, layout_for(interpreter.minor), _runtime(interpreter)):
+                page = address & ~(PAGE_BYTES - 1)
+                with contextlib.suppress(OSError):
+                    binaries.add_page(page, os.pread(photo.memory_fd, PAGE_BYTES, page))
             if photo.is_copy:  # asking the process itself would hold up its own calls of mmap
                 classes = read_classes(photo.pid)
                 facts = facts | {"memory": {name: usage.rss_bytes for name, usage in classes.items()}}
@@ -176,6 +182,10 @@ class Taker:
     def _reading(self, fraction: float) -> None:
         done = _FRACTIONS["reading"] + _READING_SHARE * fraction
         _say({"step": "reading", "fraction": round(done, 3), "stop_seconds": self._stop_seconds})
+
+
+def _runtime(interpreter: Interpreter) -> int:
+    return interpreter.symbols["_PyRuntime"]
 
 
 def _iso(seconds: float) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memtui.errors import TargetDiedError
-from memtui.heap.read.image import PAGE_BYTES, Image, ReadOnly, Region, Words
+from memtui.heap.read.binaries import Binaries
+from memtui.heap.read.image import PAGE_BYTES, Image, Region, Words
 from memtui.observe.maps import Mapping
 
 _PIECE_BYTES = 8 << 20
@@ -35,17 +36,17 @@ def load_image(
     memory_fd: int,
     pagemap_fd: int,
     maps: Sequence[Mapping],
-    read_only: ReadOnly,
+    binaries: Binaries,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> Loaded:
     """Read what can hold objects from open ``/proc/PID/mem`` and ``/proc/PID/pagemap``.
 
     Raises :class:`TargetDiedError` when the process is gone.
     """
-    regions = list(_present(pagemap_fd, candidates(maps)))
+    regions = list(_present(pagemap_fd, candidates(maps, binaries.variables_end)))
     total = sum(one.end - one.start for one in regions)
     words = _reserve(total)
-    view = memoryview(words).cast("B")
+    view = words.view(np.uint8).data
     bounds = _bounds(regions) if total > _KEEP_ALL_BYTES else None
     kept: list[Region] = []
     at = done = 0
@@ -62,10 +63,10 @@ def load_image(
                 at += size
             done += size
             progress(done / total)
-    return Loaded(Image(words[: at // 8], kept, read_only), total, total - at)
+    return Loaded(Image(words[: at // 8], kept, binaries.read), total, total - at)
 
 
-def candidates(maps: Sequence[Mapping]) -> Iterator[Region]:
+def candidates(maps: Sequence[Mapping], variables_end: Callable[[str], int]) -> Iterator[Region]:
     """Private memory that may hold objects or what belongs to them: what can be written, without stacks of threads.
 
     Also the data of libraries that was made read-only after relocation: it holds pointers.
@@ -77,10 +78,20 @@ def candidates(maps: Sequence[Mapping]) -> Iterator[Region]:
             continue
         if one.permissions[:2] == "rw":
             if not _is_thread_stack(one, before):
-                adjoins = before is not None and before.end == one.start and not one.path
-                yield Region(one.start, one.end, one.path, bool(adjoins and before and before.is_file))
+                yield from _parts(one, before, variables_end)
         elif one.permissions[:3] == "r--" and behind is not None and _is_relocated(one, behind):
             yield Region(one.start, one.end, one.path)
+
+
+def _parts(one: Mapping, before: Mapping | None, variables_end: Callable[[str], int]) -> Iterator[Region]:
+    """A mapping; the variables of the file in front of it, if it begins with such, by themselves."""
+    border = one.start
+    if before is not None and before.is_file and before.end == one.start and not one.path:
+        border = min(one.end, -(-variables_end(before.path) // PAGE_BYTES) * PAGE_BYTES)
+    if border > one.start:
+        yield Region(one.start, border, one.path, near_file=True)
+    if max(border, one.start) < one.end:
+        yield Region(max(border, one.start), one.end, one.path)
 
 
 def _is_thread_stack(one: Mapping, before: Mapping | None) -> bool:

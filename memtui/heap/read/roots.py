@@ -18,6 +18,8 @@ from memtui.heap.read.stretches import Gathered, Numbering
 _MOST_THREADS = 20_000
 _MOST_FRAMES = 20_000
 _MOST_STATE_BYTES = 1 << 20
+_FRAME_BACK = 24
+"""Where a frame object keeps ``f_back`` until 3.10."""
 
 
 @dataclass(slots=True)
@@ -64,6 +66,10 @@ class Heap:
         """The object that a pointer at ``address`` leads to, or NOBODY."""
         pointer = self.image.word(address)
         return self.numbering.one(pointer) if pointer else NOBODY
+
+    def address(self, node: int) -> int:
+        """Where a node is."""
+        return int(self.image.addresses(self.objects.index[node : node + 1])[0])
 
     def kind(self, node: int) -> Kind:
         """Kind of a node."""
@@ -127,10 +133,14 @@ def _add_interpreter(heap: Heap, found: Found, interpreter: int) -> None:
         name = f"thread {_thread_number(heap, thread, len(seen))}"
         for offset, node in _state(heap, thread, layout.thread_size):
             what = "thread dict" if offset == layout.thread_dict else "state"
-            group = Group.FRAMES if offset == layout.thread_frame else Group.INTERPRETER
-            found.add(node, name if group is Group.FRAMES else f"{name} {what}", group)
+            if offset == layout.thread_frame:
+                found.references[node] += 1
+            else:
+                found.add(node, f"{name} {what}", Group.INTERPRETER)
         for node, variable in _running(heap, thread):
             found.add(node, f"{name} {variable}", Group.FRAMES)
+        for node, function in _frame_objects(heap, thread):
+            found.add(node, f"{name} {function}", Group.FRAMES, counted=False)
         thread = heap.image.word(thread + layout.thread_next)
 
 
@@ -142,10 +152,11 @@ def _state(heap: Heap, address: int, size: int) -> Iterator[tuple[int, int]]:
         yield word * 8, int(nodes[word])
 
 
-def _thread_number(heap: Heap, thread: int, ordinal: int) -> int:
-    """The system's number of a thread (3.11 and newer), else which one it is."""
+def _thread_number(heap: Heap, thread: int, ordinal: int) -> str:
+    """The system's number of a thread (3.11 and newer), else ``#`` and which it is."""
     offset = heap.layout.thread_native_id
-    return (heap.number(thread + offset, 8) & 0xFFFFFFFF if offset is not None else 0) or ordinal
+    number = heap.number(thread + offset, 8) & 0xFFFFFFFF if offset is not None else 0
+    return str(number) if number else f"#{ordinal}"
 
 
 def _running(heap: Heap, thread: int) -> Iterator[tuple[int, str]]:
@@ -168,12 +179,29 @@ def _running(heap: Heap, thread: int) -> Iterator[tuple[int, str]]:
         frame = image.word(frame + layout.frame_previous)
 
 
+def _frame_objects(heap: Heap, thread: int) -> Iterator[tuple[int, str]]:
+    """Until 3.10: frames of the functions that a thread runs, innermost first."""
+    layout = heap.layout
+    if layout.has_new_frames:
+        return
+    assert layout.thread_frame is not None and layout.frameobject_code is not None
+    node = heap.at(thread + layout.thread_frame)
+    for _ in range(_MOST_FRAMES):
+        if node == NOBODY or heap.kind(node) is not Kind.FRAME:
+            return
+        at = heap.address(node)
+        code = heap.at(at + layout.frameobject_code)
+        name = heap.text(heap.at(heap.address(code) + layout.co_name)) if code != NOBODY else None
+        yield node, f"{name or '?'}()"
+        node = heap.at(at + _FRAME_BACK)
+
+
 def _variables(heap: Heap, frame: int, code: int) -> Iterator[tuple[int, str]]:
     layout, image = heap.layout, heap.image
     assert layout.frame_localsplus is not None and layout.frame_stacktop is not None
     assert layout.co_nlocalsplus is not None and layout.co_localsplusnames is not None
     assert layout.frame_code is not None and layout.frame_object is not None
-    at = int(image.addresses(heap.objects.index[code : code + 1])[0])
+    at = heap.address(code)
     name = heap.text(heap.at(at + layout.co_name)) or "?"
     count = heap.number(at + layout.co_nlocalsplus, 4)
     names = image.word(at + layout.co_localsplusnames) + layout.tuple_items
@@ -189,6 +217,18 @@ def _variables(heap: Heap, frame: int, code: int) -> Iterator[tuple[int, str]]:
     for offset in range(0, layout.frame_localsplus, 8):
         if (node := heap.at(frame + offset)) != NOBODY and offset != layout.frame_previous:
             yield node, f"{name}() frame"
+
+
+def stacks_to_read(image: Image, layout: Layout, runtime: int) -> Iterator[int]:
+    """Addresses on stacks of threads that must be read beside the image: 3.11 and 3.12 keep the frame in use there."""
+    if layout.thread_cframe is None or not runtime:
+        return
+    thread = image.word(image.word(runtime + layout.runtime_main) + layout.interpreter_threads)
+    seen: set[int] = set()
+    while thread and thread not in seen and len(seen) < _MOST_THREADS:
+        seen.add(thread)
+        yield image.word(thread + layout.thread_cframe)
+        thread = image.word(thread + layout.thread_next)
 
 
 def _add_static(heap: Heap, found: Found) -> None:
