@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _SYNCHRONOUS = (signal.SIGILL, signal.SIGTRAP, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV, signal.SIGSYS)
 _NEVER_BLOCKED = sum(1 << (int(one) - 1) for one in (*_SYNCHRONOUS, signal.SIGKILL, signal.SIGSTOP))
-_ALL_BLOCKED = ((1 << 64) - 1) & ~_NEVER_BLOCKED
+ALL_BLOCKED = ((1 << 64) - 1) & ~_NEVER_BLOCKED
 _STOP_PATIENCE_SECONDS = 0.25
 _KERNEL_PATIENCE_SECONDS = 20.0
 _PREEMPTED_PATIENCE_SECONDS = 10.0
@@ -196,7 +196,7 @@ class BorrowedThread:
         self._change(changes)
         self._checkpoint("registers-set")
         if first:
-            ptrace.write_signal_mask(self._tid, _ALL_BLOCKED)
+            ptrace.write_signal_mask(self._tid, ALL_BLOCKED)
             self._checkpoint("mask-set")
 
     def _change(self, changes: Changes) -> None:

@@ -100,4 +100,5 @@ class CameraLink:
         if outcome == "busy":
             why = f"There was no good moment for it: {reason}."
             return RefusedError(f"Process {pid} could not be photographed.", why=why, next_step="Try again.")
-        return RefusedError(f"The photographing helper failed; process {pid} was given back.", why=f"{reason}.")
+        why = f"{reason[:1].upper()}{reason[1:]}."
+        return RefusedError(f"The photographing helper failed; process {pid} was given back.", why=why)

@@ -30,6 +30,7 @@ _COMMIT_SHARE = 0.95
 _PROCESSES = 2
 _SECCOMP_STRICT, _SECCOMP_FILTER = 1, 2
 _CAP_SYS_ADMIN = 21
+_OVERCOMMIT = Path("/proc/sys/vm/overcommit_memory")
 _OTHERWISE = "It can still be read while it is stopped."
 
 
@@ -70,6 +71,7 @@ def check_can_photograph(
     status = _status(pid)
     _check_shadow_stack(pid, status)
     _check_seccomp(pid)
+    _check_namespace(pid)
     _check_memory(pid, status)
     _check_commit(pid, status)
     _check_processes(pid)
@@ -126,14 +128,33 @@ def _check_seccomp(pid: int) -> None:
         raise RefusedError(
             f"Process {pid} may make no system call of memtui's.", why="It runs in seccomp's strict mode."
         )
-    own = Path("/proc/self/status").read_text("utf-8", "replace")
-    fields = {name: value.strip() for name, _, value in (line.partition(":") for line in own.splitlines())}
-    may_suspend = int(fields["CapEff"], 16) >> _CAP_SYS_ADMIN & 1 and fields.get("Seccomp", "0") == "0"
-    if _SECCOMP_FILTER in modes and not may_suspend:
+    if _SECCOMP_FILTER in modes and not _may_suspend_seccomp():
         raise RefusedError(
             f"Process {pid} runs under a seccomp filter, which might end it for the call that copies it.",
             why="To suspend the filter takes the capability SYS_ADMIN, and that memtui itself has no filter.",
             next_step=f"Run memtui as root outside of the container. {_OTHERWISE}",
+        )
+
+
+def _may_suspend_seccomp() -> bool:
+    own = _status(os.getpid())
+    return bool(int(own["CapEff"], 16) >> _CAP_SYS_ADMIN & 1) and own.get("Seccomp", "0") == "0"
+
+
+def _check_namespace(pid: int) -> None:
+    """In a namespace of processes that is yet to begin, the copy would be the first, with which all others end."""
+    try:
+        own = os.readlink(f"/proc/{pid}/ns/pid")
+        of_children = os.readlink(f"/proc/{pid}/ns/pid_for_children")
+    except PermissionError:
+        return
+    except OSError:
+        own, of_children = "", "none yet"
+    if own != of_children:
+        raise RefusedError(
+            f"Process {pid} has its children live in another namespace of processes.",
+            why="The copy might be the first one there, and then no other could follow it.",
+            next_step=_OTHERWISE,
         )
 
 
@@ -154,7 +175,7 @@ def _check_memory(pid: int, status: dict[str, str]) -> None:
 
 def _check_commit(pid: int, status: dict[str, str]) -> None:
     """With strict accounting the copy is charged in full, and the process itself might get no more memory."""
-    if Path("/proc/sys/vm/overcommit_memory").read_text("ascii").strip() != "2":
+    if _OVERCOMMIT.read_text("ascii").strip() != "2":
         return
     memory = parse_meminfo(_meminfo())
     wanted, limit = memory["Committed_AS"] + _bytes(status, "VmData"), memory["CommitLimit"]

@@ -36,6 +36,7 @@ _SIGKILL = 9
 _WNOHANG = 1
 _WAIT_OPTIONS = _WNOHANG | ptrace.WALL
 _INT_BYTES = 4
+_NOBODY = -1
 _ERESTARTNOINTR = 513
 """What ``clone`` returns inside the kernel when a signal is waiting (``include/linux/errno.h``)."""
 _OOM_FIRST = b"1000"
@@ -76,6 +77,9 @@ class FrozenCopy:
         copy, self.pid = self.pid, 0
         if not copy:
             return
+        if not self._plan["own_child"]:
+            self.unreaped.append(self._inner or self._number_in_target(copy))
+        self._inner = 0
         checkpoint("before-kill")
         os.kill(copy, _SIGKILL)
         checkpoint("copy-killed")
@@ -84,8 +88,6 @@ class FrozenCopy:
                 pass
         except ChildProcessError:
             pass
-        if not self._plan["own_child"]:
-            self.unreaped.append(self._inner)
         checkpoint("copy-collected")
 
     def reap(self) -> dict[str, Any]:
@@ -107,10 +109,11 @@ class FrozenCopy:
             except (outcome.NotNowError, PermissionError) as error:
                 reason = str(error)
             except (outcome.EndedError, FileNotFoundError, ProcessLookupError):
-                if not harmless.alive(self._pid):
-                    return {"outcome": "reaped", "stop_seconds": 0.0}  # its children went with it
+                pass
             except outcome.AttemptError as error:
                 return {"outcome": "left", "reason": str(error)}
+            if not harmless.alive(self._pid):
+                break  # its children went with it
         return {"outcome": "left", "reason": reason}
 
     def _patiently(self, attempt: Callable[[bool], dict[str, Any]]) -> dict[str, Any]:
@@ -191,6 +194,8 @@ class FrozenCopy:
                 raise outcome.NotNowError("a signal came just then")
             if made < 0:
                 raise outcome.FailedCallError(f"it may not start another process: {os.strerror(-made)}")
+            if not self.pid:
+                raise outcome.FailedCallError("no process came of the call")
             self._inner = made
             return
         raise outcome.NotNowError(reason)
@@ -240,10 +245,19 @@ class FrozenCopy:
             self._set_options(tid, 0)
             thread.take(self._footing["restore_rt"])
             while self.unreaped:
-                thread.syscall(self._footing["syscall_ret"], arch.SYS_WAIT4, self.unreaped[-1], 0, _WAIT_OPTIONS, 0)
+                if self.unreaped[-1] > 0:  # others would stand for any child
+                    arguments = (self.unreaped[-1], 0, _WAIT_OPTIONS, 0)
+                    thread.syscall(self._footing["syscall_ret"], arch.SYS_WAIT4, *arguments)
                 self.unreaped.pop()
         checkpoint("reaped")
         return time.monotonic() - began
+
+    def _number_in_target(self, copy: int) -> int:
+        """The number of the copy in the target's namespace of processes; _NOBODY when it is gone."""
+        try:
+            return _numbers(copy)[len(_numbers(self._pid)) - 1]
+        except (OSError, IndexError):
+            return _NOBODY
 
     def _set_options(self, tid: int, more: int) -> None:
         if not self._plan["suspend_seccomp"]:
@@ -253,3 +267,10 @@ class FrozenCopy:
             ptrace.set_options(tid, ptrace.O_TRACESYSGOOD | ptrace.O_SUSPEND_SECCOMP | more)
         except OSError as error:
             raise outcome.FailedCallError(f"its seccomp filter may not be suspended: {error.strerror}") from error
+
+
+def _numbers(pid: int) -> list[int]:
+    """The numbers of a process, one for each namespace of processes that it lives in, the outermost first."""
+    with open(f"/proc/{pid}/status", "rb") as file:
+        found = [line for line in file if line.startswith(b"NSpid:")]
+    return [int(one) for one in found[0].split()[1:]]

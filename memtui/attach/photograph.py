@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from memtui.attach import copy_guards, leftovers
 from memtui.attach.camera import FILES
 from memtui.attach.camera_link import CameraLink
 from memtui.attach.footing import find_footing
-from memtui.errors import RefusedError
+from memtui.errors import RefusedError, TargetDiedError
 from memtui.observe.access import reading
 from memtui.observe.interpreter import Interpreter, find_interpreter
 from memtui.observe.memory import RemoteMemory, UnreadableError
@@ -102,12 +102,13 @@ def photograph(
         predicted = copy_guards.predict_stop_seconds(pid)
         plan = _plan(pid, interpreter) | {"do": "copy", "gentle": gentle, "own_child": own_child}
         plan |= {"suspend_seccomp": copy_guards.suspends_seccomp(pid)}
-        answer, files = helper.begin(plan)
-        photo = Photo(answer, files, predicted, helper)
-        try:
-            yield photo
-        finally:
-            photo.release()
+        with _cleaning(pid, own_child):
+            answer, files = helper.begin(plan)
+            photo = Photo(answer, files, predicted, helper)
+            try:
+                yield photo
+            finally:
+                photo.release()
 
 
 @contextmanager
@@ -142,6 +143,23 @@ def stopped(
             yield photo
         finally:
             photo.release()
+
+
+@contextmanager
+def _cleaning(pid: int, own_child: bool) -> Iterator[None]:
+    """Leave no copy, also when the helper was killed or the process executed another program meanwhile."""
+    try:
+        session = os.getsid(pid)
+    except ProcessLookupError as error:
+        raise TargetDiedError(f"Process {pid} has ended.") from error
+    try:
+        yield
+    finally:
+        if own_child:
+            leftovers.reap_own(session)
+        elif leftovers.find(pid):
+            with suppress(RefusedError, TargetDiedError):
+                clean_leftovers(pid)
 
 
 def clean_leftovers(pid: int) -> int:
