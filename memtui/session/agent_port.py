@@ -10,6 +10,7 @@ from memtui.attach.inject import Attached
 from memtui.attach.ways import Via
 from memtui.errors import ChannelError, MemtuiError, TargetDiedError
 from memtui.model import command as c
+from memtui.model.allocation import Allocations
 from memtui.model.state import EventKind
 from memtui.model.target import Rung
 from memtui.model.units import format_seconds
@@ -17,6 +18,7 @@ from memtui.session import messages as m
 from memtui.session import wire
 from memtui.session.climber import Climber
 from memtui.session.conversation import Conversation, Emit
+from memtui.session.snapshotting import Traced
 
 _CLIMB_WAIT_SECONDS = 10.0
 AgentCommand = c.StartTracing | c.StopTracing | c.TakeSnapshot | c.CollectGarbage | c.ClimbToAgent
@@ -26,8 +28,8 @@ class AgentPort:
     """At most one agent, and the commands that wait for it. Belongs to the session's thread.
 
     ``climbed`` is called in another thread when an attach is over; its argument is to be given to :meth:`arrived`.
-    ``rss_bytes`` reads the RSS now; ``outside`` tells rung and note without the agent. ``via`` and ``experimental``
-    say how to get in.
+    ``rss_bytes`` reads the RSS now; ``outside`` tells rung and note without the agent. A snapshot that waited for the
+    agent goes to ``snapshot`` when it is in. ``via`` and ``experimental`` say how to get in.
     """
 
     def __init__(
@@ -39,13 +41,14 @@ class AgentPort:
         climbed: Callable[[Attached | MemtuiError], None],
         rss_bytes: Callable[[], int | None],
         outside: Callable[[], tuple[Rung, str]],
+        snapshot: Callable[[c.TakeSnapshot], None],
         interval_seconds: float,
         via: Via = "auto",
         experimental: bool = False,
     ) -> None:
         self._selector = selector
         self._emit, self._clock = emit, clock
-        self._rss_bytes, self._outside = rss_bytes, outside
+        self._rss_bytes, self._outside, self._snapshot = rss_bytes, outside, snapshot
         self._interval_seconds = interval_seconds
         self._climber = Climber(climbed, via, experimental)
         self._via = via
@@ -95,6 +98,22 @@ class AgentPort:
         else:
             self._agent_in(outcome)
 
+    def ask_traced(self, then: Traced) -> bool:
+        """Ask for the traced groups by line and by traceback, if tracing is on; False: ``then`` is not called."""
+        if self._conversation is None or not self._conversation.tracing.on:
+            return False
+        self._use(lambda agent: agent.traced(then))
+        return True
+
+    def compare_with(self, lines: Allocations | None) -> None:
+        """Count the changes of the live table from a snapshot's lines on; None: they stay as they are."""
+        if lines is not None:
+            self._use(lambda agent: agent.snapshot_taken(lines))
+
+    def count_types(self) -> None:
+        """A snapshot of type counts, made by the agent."""
+        self._use(lambda agent: agent.snapshot(self._rss_bytes() or 0))
+
     def tick(self, cpu_seconds: float) -> None:
         """Once a tick."""
         self._use(lambda agent: agent.tick(cpu_seconds))
@@ -109,6 +128,7 @@ class AgentPort:
         if conversation is not None:
             self._selector.unregister(conversation.link)
             conversation.link.close()
+            conversation.give_up()
         self._emit(m.Busy(()))
 
     def leave(self) -> None:
@@ -147,7 +167,7 @@ class AgentPort:
         elif isinstance(command, c.StopTracing):
             agent.stop_tracing()
         elif isinstance(command, c.TakeSnapshot):
-            agent.snapshot(self._rss_bytes() or 0)
+            self._snapshot(command)
         elif isinstance(command, c.CollectGarbage):
             agent.collect(self._rss_bytes)
 

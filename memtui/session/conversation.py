@@ -16,7 +16,7 @@ from memtui.protocol import Frame
 from memtui.session import wire
 from memtui.session.messages import AllocationsSeen, BaselineSet, Busy, Message, Noted
 from memtui.session.slowdown import Slowdown
-from memtui.session.snapshotting import SnapshotInTheMaking
+from memtui.session.snapshotting import SnapshotInTheMaking, Traced, TracedInTheMaking
 
 _TABLE_ROWS = 300
 _REFRESH_SECONDS = 2.0
@@ -28,6 +28,7 @@ _SHARE_OF_CORE = 0.01
 Emit = Callable[[Message], None]
 Clock = Callable[[], float]
 Answered = Callable[[Frame], None]
+_Waiting = tuple[str, Answered, Callable[[], None]]
 
 
 class Conversation:
@@ -39,7 +40,7 @@ class Conversation:
     def __init__(self, attached: Attached, interval_seconds: float, emit: Emit, clock: Clock) -> None:
         self.link = attached.link
         self.emit, self.clock = emit, clock
-        self._waiting: dict[int, tuple[str, Answered]] = {}
+        self._waiting: dict[int, _Waiting] = {}
         self._traced_since: float | None = None
         self._by = GroupBy.LINE
         self._refresh_at = 0.0
@@ -93,6 +94,16 @@ class Conversation:
         """Take a snapshot: type counts, and the traced lines when tracing is on."""
         SnapshotInTheMaking(self, rss_bytes).begin()
 
+    def traced(self, then: Traced) -> None:
+        """Ask for the traced groups; ``then`` gets them, None for what did not come."""
+        TracedInTheMaking(self, then).begin()
+
+    def give_up(self) -> None:
+        """No reply will come any more: tell those who wait."""
+        waiting, self._waiting = self._waiting, {}
+        for _, _, refused in waiting.values():
+            refused()
+
     def leave(self) -> None:
         """Tell the agent that this viewer goes, and wait shortly until its thread has (others may still need it)."""
         try:
@@ -108,21 +119,33 @@ class Conversation:
         while self._alone and os.path.exists(self._thread) and time.monotonic() < end:
             time.sleep(0.005)
 
-    def ask(self, busy: str, do: str, answered: Answered, **arguments: Any) -> None:
-        """Send a request; ``answered`` gets its reply, ``busy`` (may be empty) is shown until then."""
+    def ask(
+        self, busy: str, do: str, answered: Answered, refused: Callable[[], None] = lambda: None, **arguments: Any
+    ) -> None:
+        """Send a request; ``answered`` gets its reply, ``busy`` (may be empty) is shown until then.
+
+        ``refused`` is called when it is not done.
+        """
         number = self.link.request(do, **arguments)
-        self._waiting[number] = busy, answered
+        self._waiting[number] = busy, answered, refused
         self._tell_busy()
 
     def _answered(self, reply: Frame) -> None:
+        nobody: _Waiting = ("", lambda reply: None, lambda: None)
+        busy, answered, refused = nobody
         try:
-            busy, answered = self._waiting.pop(wire.integer(reply["id"]), ("", lambda reply: None))
+            busy, answered, refused = self._waiting.pop(wire.integer(reply["id"]), nobody)
             if reply.get("ok"):
                 answered(reply)
             else:
                 self._refused(busy, str(reply.get("error")))
+                refused()
         except wire.MISSHAPEN as error:
+            refused()
             raise ChannelError("The agent sent a misshapen reply.", why=f"{error!r}.") from error
+        except ChannelError:
+            refused()
+            raise
         self._tell_busy()
 
     def _refused(self, busy: str, why: str) -> None:
@@ -131,7 +154,7 @@ class Conversation:
         self._refresh_at = self.clock() + _REFRESH_SECONDS
 
     def _tell_busy(self) -> None:
-        self.emit(Busy(tuple(dict.fromkeys(busy for busy, _ in self._waiting.values() if busy))))
+        self.emit(Busy(tuple(dict.fromkeys(busy for busy, *_ in self._waiting.values() if busy))))
 
     def _read_tracing(self, raw: Any) -> Tracing:
         on = isinstance(raw, dict) and bool(raw.get("on"))

@@ -17,14 +17,12 @@ from memtui.model import command as c
 from memtui.model.sample import Cost
 from memtui.model.state import EventKind, Output, State
 from memtui.model.target import Ending, Rung, Target
-from memtui.model.units import format_bytes
 from memtui.session import messages as m
 from memtui.session.agent_port import AgentPort
 from memtui.session.interface import Listener
 from memtui.session.output import OutputLines
 from memtui.session.reducer import reduce
-from memtui.session.scanning import Scanner, ScanOver
-from memtui.session.snapshotting import scanned_snapshot
+from memtui.session.snapshots import Arrived, SnapshotDesk
 from memtui.session.sources import SourceReader
 from memtui.session.watcher import NothingToWatch, Watcher
 from memtui.session.workload import Exit, Workload, terminal_size
@@ -32,7 +30,7 @@ from memtui.session.workload import Exit, Workload, terminal_size
 _CLOSE_SECONDS = 20.0
 _READS_AT_END = 64
 _SCANNING = "counting objects from outside"
-_Item = c.Command | Attached | MemtuiError | ScanOver
+_Item = c.Command | Attached | MemtuiError | Arrived
 
 
 @dataclass(frozen=True)
@@ -75,13 +73,23 @@ class LiveSession:
             climbed=self._deliver,
             rss_bytes=self._rss_now,
             outside=lambda: (self._watcher.rung, self._watcher.note),
+            snapshot=self._command,
             interval_seconds=options.interval_seconds,
             via=options.via,
             experimental=options.experimental,
         )
         self._agent_busy: tuple[str, ...] = ()
-        self._scanner = Scanner(self._deliver)
-        self._scanning = False
+        self._desk = SnapshotDesk(
+            deliver=self._deliver,
+            emit=self._emit,
+            clock=self._clock,
+            state=lambda: self._state,
+            rss_bytes=self._rss_now,
+            pid=lambda: self._watcher.pid,
+            busy_changed=self._tell_busy,
+            agent=self._agent,
+            observe_only=options.observe_only,
+        )
         self._watcher: Watcher | NothingToWatch
         self._sources: SourceReader
         self._state: State
@@ -214,8 +222,8 @@ class LiveSession:
             item = self._inbox.popleft()
             if isinstance(item, (Attached, MemtuiError)):
                 self._agent.arrived(item)
-            elif isinstance(item, ScanOver):
-                self._scanned(item)
+            elif isinstance(item, Arrived):
+                self._desk.arrived(item)
             else:
                 self._command(item)
         self._publish()
@@ -229,38 +237,15 @@ class LiveSession:
             self._agent.group(command)
         elif self._state.ending is not None:
             self._fold(m.Noted(EventKind.WARNING, "The process has ended."))
-        elif isinstance(command, c.TakeSnapshot) and self._state.rung is Rung.OBSERVE and not self._agent.coming:
-            self._scan()
+        elif isinstance(command, c.TakeSnapshot) and self._state.rung is not Rung.PROCESS and not self._agent.coming:
+            self._desk.take(command)
         else:
             self._agent.do(command)
             self._climb_if_wanted()
 
-    def _scan(self) -> None:
-        """A snapshot without the agent, unless one is under way."""
-        if not self._scanning:
-            self._scanning = True
-            self._scanner.start(self._watcher.pid)
-            self._tell_busy()
-
-    def _scanned(self, over: ScanOver) -> None:
-        self._scanning = False
-        self._tell_busy()
-        outcome = over.outcome
-        if isinstance(outcome, MemtuiError):
-            self._fold(m.Noted(EventKind.ERROR, f"No snapshot: {outcome}"))
-        elif over.pid != self._watcher.pid:
-            self._fold(
-                m.Noted(EventKind.WARNING, f"No snapshot: process {over.pid} is not the one watched any more.")
-            )
-        else:
-            self._fold(m.SnapshotTaken(scanned_snapshot(outcome, self._clock(), self._rss_now() or 0)))
-            if outcome.swapped_bytes:
-                text = f"Not counted: objects in {format_bytes(outcome.swapped_bytes)} that are swapped out"
-                self._fold(m.Noted(EventKind.WARNING, text))
-
     def _tell_busy(self) -> None:
         if self._state.ending is None:
-            self._fold(m.Busy((*self._agent_busy, _SCANNING) if self._scanning else self._agent_busy))
+            self._fold(m.Busy((*self._agent_busy, _SCANNING) if self._desk.scanning else self._agent_busy))
 
     def _climb_if_wanted(self) -> None:
         if not self._agent.wanted:
@@ -325,8 +310,8 @@ class LiveSession:
 
     def _end(self, ending: Ending) -> None:
         if self._state.ending is None:
-            self._agent.hang_up()
             self._fold(m.Ended(ending))
+            self._agent.hang_up()
 
     def _fold_seen(self, messages: tuple[m.Message, ...]) -> None:
         """Fold what the watcher saw; another program or process is one without the agent."""
@@ -345,7 +330,7 @@ class LiveSession:
             listener(self._state)
 
     def _leave(self) -> None:
-        self._scanner.stop()
+        self._desk.leave()
         self._agent.leave()
         with self._lock:
             self._left = True

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from memtui.errors import ChannelError
 from memtui.heap.scanner import TypeScan
 from memtui.model.allocation import Allocations, Snapshot, Tracing, TypeCount
 from memtui.protocol import Frame
@@ -24,7 +25,14 @@ class Asking(Protocol):
     emit: Callable[[Message], None]
     clock: Callable[[], float]
 
-    def ask(self, busy: str, do: str, answered: Callable[[Frame], None], **arguments: Any) -> None:
+    def ask(
+        self,
+        busy: str,
+        do: str,
+        answered: Callable[[Frame], None],
+        refused: Callable[[], None] = lambda: None,
+        **arguments: Any,
+    ) -> None:
         """Send a request."""
         ...
 
@@ -34,6 +42,46 @@ class Asking(Protocol):
 
 
 Answered = Callable[[Frame], None]
+Traced = Callable[[Allocations | None, Allocations | None], None]
+"""Takes the traced groups by line, and by traceback where more than one frame is kept; None for what is not there."""
+
+
+class TracedInTheMaking:
+    """The traced groups that travel with a heap picture. ``then`` is called once, whatever happens."""
+
+    def __init__(self, conversation: Asking, then: Traced) -> None:
+        self._conversation, self._then = conversation, then
+        self._lines: Allocations | None = None
+        self._over = False
+
+    def begin(self) -> None:
+        """Send the first request."""
+        self._ask(self._have_lines, by="line", limit=_SNAPSHOT_ROWS)
+
+    def _ask(self, answered: Answered, **arguments: Any) -> None:
+        try:
+            self._conversation.ask("asking for traced memory", "allocations", answered, self._refused, **arguments)
+        except ChannelError:
+            self._refused()
+            raise
+
+    def _have_lines(self, reply: Frame) -> None:
+        self._lines = wire.allocations(reply, self._conversation.clock())
+        if self._conversation.tracing.frames > 1:
+            self._ask(self._have_tracebacks, by="traceback", limit=_SNAPSHOT_TRACEBACKS)
+        else:
+            self._finish(None)
+
+    def _have_tracebacks(self, reply: Frame) -> None:
+        self._finish(wire.allocations(reply, self._conversation.clock()))
+
+    def _refused(self) -> None:
+        self._finish(None)
+
+    def _finish(self, tracebacks: Allocations | None) -> None:
+        if not self._over:
+            self._over = True
+            self._then(self._lines, tracebacks)
 
 
 class SnapshotInTheMaking:

@@ -1,4 +1,4 @@
-"""Snapshots of a session that has no agent in the process: scans from outside."""
+"""Snapshots of a session where no heap picture can be taken: scans from outside, or counts by the agent."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from memtui.analysis.diff import diff_snapshots
 from memtui.errors import RefusedError
 from memtui.heap.scanner import Scan, TypeScan
 from memtui.model.command import ClimbToAgent, CollectGarbage, TakeSnapshot
+from memtui.model.heap import PictureFacts
 from memtui.model.state import EventKind, State
 from memtui.model.target import Rung
-from memtui.session import scanning
+from memtui.session import picturing, scanning, snapshots
 from memtui.session.live import LiveOptions, LiveSession
 
 GROWING = """
@@ -68,7 +69,7 @@ def threads(pid: int) -> int:
 
 
 def test_two_scans_and_what_came_between(interpreter: Interpreter) -> None:
-    with growing(interpreter.path) as process, watching(process) as session:
+    with growing(interpreter.path) as process, watching(process, observe_only=True) as session:
         session.request(TakeSnapshot())
         until(lambda: len(session.state.snapshots) == 1)
         grow(process, 250)
@@ -98,6 +99,51 @@ def test_a_scan_is_allowed_where_the_agent_is_kept_out() -> None:
         assert any("--observe-only keeps the agent out" in text for text in texts(session.state))
 
 
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No heap picture can be taken."""
+
+    class Refused:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def run(self, progress: object) -> PictureFacts:
+            raise RefusedError("A photograph was refused.", why="12 MiB are free, 900 MiB are needed.")
+
+        def stop(self) -> None:
+            pass
+
+    monkeypatch.setattr(picturing, "PictureJob", Refused)
+
+
+@pytest.mark.usefixtures("refused")
+def test_where_a_picture_is_refused_types_are_counted_and_it_says_why() -> None:
+    with growing(sys.executable) as process, watching(process) as session:
+        session.request(TakeSnapshot())
+        until(lambda: len(session.state.snapshots) == 1)
+        assert session.state.snapshots[0].scanned
+        assert session.state.snapshots[0].picture is None
+        assert session.state.picturing is None
+        before, after = texts(session.state)[-2:]
+        why = "A photograph was refused. 12 MiB are free, 900 MiB are needed."
+        assert before == f"No heap picture: {why} Types are counted instead."
+        assert "Snapshot 1 by scanning from outside" in after
+
+
+@pytest.mark.usefixtures("refused")
+def test_a_large_heap_is_scanned_although_the_agent_is_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "COUNTED_INSIDE", 10)
+    with growing(sys.executable) as process, watching(process) as session:
+        session.request(ClimbToAgent())
+        session.request(CollectGarbage())
+        until(lambda: session.state.gc is not None and (session.state.gc.objects or 0) > 10)
+        session.request(TakeSnapshot())
+        until(lambda: len(session.state.snapshots) == 1)
+        assert session.state.rung is Rung.AGENT
+        assert session.state.snapshots[0].scanned
+
+
+@pytest.mark.usefixtures("refused")
 def test_with_the_agent_in_it_is_the_agent_that_counts() -> None:
     with growing(sys.executable) as process, watching(process) as session:
         session.request(ClimbToAgent())
@@ -134,6 +180,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> HeldScan:
     return one
 
 
+@pytest.mark.usefixtures("refused")
 def test_one_scan_at_a_time_and_the_session_goes_on(held: HeldScan) -> None:
     with growing(sys.executable) as process, watching(process) as session:
         session.request(TakeSnapshot())
@@ -151,6 +198,7 @@ def test_one_scan_at_a_time_and_the_session_goes_on(held: HeldScan) -> None:
         assert (last.kind, last.text) == (EventKind.ERROR, "No snapshot: The scan was stopped.")
 
 
+@pytest.mark.usefixtures("refused")
 def test_closing_the_session_ends_a_scan(monkeypatch: pytest.MonkeyPatch) -> None:
     processes: list[int] = []
     begun = threading.Event()
@@ -173,6 +221,7 @@ def test_closing_the_session_ends_a_scan(monkeypatch: pytest.MonkeyPatch) -> Non
         assert [one.name for one in threading.enumerate() if one.name == "memtui-scan"] == []
 
 
+@pytest.mark.usefixtures("refused")
 def test_a_process_that_ends_while_it_is_scanned(held: HeldScan) -> None:
     with growing(sys.executable) as process, watching(process) as session:
         session.request(TakeSnapshot())
@@ -188,10 +237,10 @@ def test_a_process_that_ends_while_it_is_scanned(held: HeldScan) -> None:
         until(lambda: texts(session.state)[-1] == "The process has ended.")
 
 
-def test_the_key_announces_no_agent_and_puts_nothing_in() -> None:
+def test_the_key_of_who_only_observes_puts_nothing_in() -> None:
     with growing(sys.executable) as process:
-        with Terminal("attach", str(process.pid), "--interval", "100ms") as terminal:
-            terminal.wait_for("observing from outside", "next: agent adds")
+        with Terminal("attach", str(process.pid), "--interval", "100ms", "--observe-only") as terminal:
+            terminal.wait_for("observing from outside")
             terminal.press("s")
             terminal.wait_for("Snapshot 1 by scanning from outside")
             terminal.press("s")

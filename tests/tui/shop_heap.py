@@ -68,7 +68,7 @@ DIFF = {
     ),
     "line": (HeapDiffRow("/srv/shop/shop/orders.py:42", 900, 5_500, 96_000, 990_000),),
     "traceback": (
-        HeapDiffRow("/srv/shop/shop/orders.py:42 < /srv/shop/shop/main.py:9", 900, 5_500, 96_000, 990_000),
+        HeapDiffRow("/srv/shop/shop/orders.py:42 ← /srv/shop/shop/main.py:9", 900, 5_500, 96_000, 990_000),
     ),
 }  # fmt: skip
 

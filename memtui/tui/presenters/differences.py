@@ -81,7 +81,7 @@ def arrange(rows: Sequence[DiffLine], sort: str, wanted: str) -> list[DiffLine]:
 
 def frames_of(label: str) -> list[str]:
     """The places of a traceback's label, the newest first."""
-    return [part.strip() for part in label.replace("\n", " < ").split(" < ") if part.strip()]
+    return [part.strip() for part in label.split(" ← ") if part.strip()]
 
 
 def _heap_line(row: HeapDiffRow, by: HeapDiffBy, width: int) -> Line:

@@ -12,7 +12,6 @@ from textual.message import Message
 from memtui.tui.presenters.line import EMPTY, Line, Span
 from memtui.tui.widgets.lines import Lines
 
-
 _MARGIN = 2
 """Rows that stay in sight beyond the cursor."""
 
