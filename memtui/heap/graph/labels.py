@@ -32,7 +32,7 @@ class Labels:
         target = int(self._edges.targets[edge])
         if link == Link.FIELD:
             name = self._fields[number]
-            return name if not name.startswith(".<") else f"{name}<{self._words.short_type(target)}>"
+            return name if not name.startswith(".<+") else f"{name}<{self._words.short_type(target)}>"
         if link == Link.MEMORY:
             return f".<memory+{number}><{self._words.short_type(target)}>"
         if link == Link.CLASS:

@@ -19,7 +19,7 @@ SOFT_FIELDS = frozenset(
     {
         *(".f_back", ".f_globals", ".f_builtins", ".f_code", ".gi_code", ".cr_code", ".ag_code"),
         *(".__globals__", ".__builtins__", ".__base__", ".__bases__", ".__mro__", ".__subclasses__", ".__objclass__"),
-        *(".tp_base", ".tp_bases", ".tp_mro", ".tp_subclasses", ".__self_class__", ".__thisclass__"),
+        *(".<subclasses>", ".<cache>", ".<module>", ".__self_class__", ".__thisclass__"),
     }
 )
 """Fields that are followed only to what nothing else reaches."""
