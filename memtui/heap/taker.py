@@ -24,6 +24,7 @@ from memtui.heap.file import facts_of, write_picture
 from memtui.heap.graph.analysis import analyse
 from memtui.heap.picture import Picture
 from memtui.heap.read.binaries import Binaries, binaries_of
+from memtui.heap.read.core import read_core
 from memtui.heap.read.image import PAGE_BYTES
 from memtui.heap.read.layout import layout_for
 from memtui.heap.read.load import Loaded, load_image
@@ -88,11 +89,7 @@ class Taker:
     def take(self) -> Picture:
         """Photograph, read, analyse, write. Raises :class:`MemtuiError`."""
         if self._plan["core"] is not None:
-            from memtui.heap.read.core import read_core
-
-            loaded, binaries, interpreter_facts, runtime, layout = read_core(self._plan["core"], self._plan["exe"])
-            with binaries:
-                return self._finish(Reader(loaded.image, layout, runtime, self._step), interpreter_facts, loaded)
+            return self._take_core()
         self._step("waiting for a good moment")
         interpreter = find_interpreter(self._pid)
         _check_readable(interpreter)
@@ -103,6 +100,13 @@ class Taker:
             loaded, facts = self._load(interpreter, binaries, facts)
             reader = Reader(loaded.image, layout, _runtime(interpreter), self._step)
             return self._finish(reader, facts, loaded)
+
+    def _take_core(self) -> Picture:
+        self._step("reading")
+        heap = read_core(self._plan["core"], self._plan["exe"])
+        with heap.binaries:
+            reader = Reader(heap.loaded.image, heap.layout, heap.runtime, self._step)
+            return self._finish(reader, heap.facts, heap.loaded)
 
     def _load(self, interpreter: Interpreter, binaries: Binaries, facts: Facts) -> tuple[Loaded, Facts]:
         with self._photo(interpreter) as photo:

@@ -41,11 +41,11 @@ Listener = Callable[[Progress], None]
 
 
 class PictureJob:
-    """One picture of process ``pid``, written to ``path``. ``run`` waits for it, ``stop`` ends it from another thread.
+    """One picture of process ``pid``, written to ``path``. ``run`` waits for it, another thread may ``stop`` it.
 
-    ``quick``: types and sizes only. ``accept_stop``: also when the process will stand still for longer than the
-    budget. ``hold``: stop the process and read it, instead of copying it: for where a copy is refused. ``extra``
-    travels with the picture (tracemalloc's groups). ``core``: read this core file instead, made by the Python ``exe``.
+    ``quick``: types and sizes only. ``accept_stop``: also when the process will stand still for longer than is
+    allowed. ``hold``: stop the process and read it, instead of copying it: for where a copy is refused. ``extra``
+    travels with the picture (tracemalloc's groups). ``core``: read this core file instead, of the Python ``exe``.
     """
 
     def __init__(

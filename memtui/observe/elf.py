@@ -43,6 +43,7 @@ class Segment:
     address: int
     offset: int
     file_size: int
+    memory_size: int
     executable: bool
     writable: bool
 
@@ -104,9 +105,10 @@ class _Image:
         self.segments: tuple[Segment, ...] = ()
         self._dynamic: tuple[int, int] | None = None
         for entry in _PROGRAM_HEADER.iter_unpack(self._at(table, entry_size * count)):
-            type_, flags, offset, address, _, file_size, _, _ = entry
+            type_, flags, offset, address, _, file_size, memory_size, _ = entry
             if type_ == _PT_LOAD:
-                self.segments += (Segment(address, offset, file_size, bool(flags & _PF_X), bool(flags & _PF_W)),)
+                executable, writable = bool(flags & _PF_X), bool(flags & _PF_W)
+                self.segments += (Segment(address, offset, file_size, memory_size, executable, writable),)
             elif type_ == _PT_DYNAMIC:
                 self._dynamic = offset, min(file_size, _MAX_DYNAMIC_BYTES)
         # In memory the dynamic linker may have added the bias to the addresses of the dynamic section.

@@ -169,6 +169,11 @@ static void show_frames(void)
     AT("frameobject_own", PyFrameObject, _f_frame_data);
     NONE("frameobject_code");
     NONE("frameobject_localsplus");
+    NONE("frameobject_back");
+    NONE("frameobject_valuestack");
+    NONE("frameobject_stacktop");
+    NONE("frameobject_stackdepth");
+    NONE("frameobject_trace");
 #else
     NONE("frame_code");
     NONE("frame_previous");
@@ -179,6 +184,16 @@ static void show_frames(void)
     NONE("frameobject_own");
     AT("frameobject_code", PyFrameObject, f_code);
     AT("frameobject_localsplus", PyFrameObject, f_localsplus);
+    AT("frameobject_back", PyFrameObject, f_back);
+    AT("frameobject_valuestack", PyFrameObject, f_valuestack);
+#if PY_VERSION_HEX >= 0x030A0000
+    NONE("frameobject_stacktop");
+    AT("frameobject_stackdepth", PyFrameObject, f_stackdepth);
+#else
+    AT("frameobject_stacktop", PyFrameObject, f_stacktop);
+    NONE("frameobject_stackdepth");
+#endif
+    AT("frameobject_trace", PyFrameObject, f_trace);
 #endif
 }
 

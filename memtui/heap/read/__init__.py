@@ -1,1 +1,1 @@
-"""From the bytes of a process's memory to a :class:`memtui.heap.picture.Picture`. Nothing here runs in the process."""
+"""From the bytes of a process's memory to a :class:`memtui.heap.picture.Picture`."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import bisect
-import os
-import struct
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import BinaryIO
 
 from memtui.errors import MemtuiError
 from memtui.heap.read.image import PAGE_BYTES
+from memtui.observe.elf import exported
 from memtui.observe.maps import Mapping, open_mapped
-
-_LOADED = 1
-"""``PT_LOAD`` of ``elf.h``."""
 
 
 class Binaries:
@@ -50,16 +47,23 @@ class Binaries:
 
         Behind its data the kernel may have put memory of the program's own without a gap.
         """
-        own = [one for one in self._mappings if one.path == path]
         try:
-            segments = _segments(self._files[path])
-        except (KeyError, OSError, ValueError, struct.error, MemtuiError):
+            symbols = exported(self._files[path], ())
+            bias = symbols.bias(self._mappings, path)
+        except (KeyError, OSError, MemtuiError):
             return 0
-        first = min(own, key=lambda one: one.start, default=None)
-        if first is None or not segments:
-            return 0
-        bias = first.start - first.offset - (segments[0][0] - segments[0][1])
-        return bias + max(address + size for address, _, size in segments)
+        return bias + max((one.address + one.memory_size for one in symbols.segments), default=0)
+
+    def address_of(self, name: str) -> tuple[str, int] | None:
+        """The file that exports a symbol, and where that is in memory; None when none does."""
+        for path, file in self._files.items():
+            try:
+                symbols = exported(file, (name,))
+                if name in symbols.values:
+                    return path, symbols.values[name] + symbols.bias(self._mappings, path)
+            except (OSError, MemtuiError):
+                continue
+        return None
 
     def read(self, address: int, size: int) -> bytes:
         """Bytes of a mapped file; b"" where no file is mapped."""
@@ -78,20 +82,6 @@ class Binaries:
             return b""
 
 
-def _segments(file: BinaryIO) -> list[tuple[int, int, int]]:
-    """Of the parts of an ELF file that are loaded: address, offset in the file, size in memory."""
-    file.seek(0)
-    head = file.read(64)
-    if head[:5] != b"\x7fELF\x02":
-        raise ValueError("no 64-bit ELF file")
-    (table,) = struct.unpack_from("<Q", head, 32)
-    size, count = struct.unpack_from("<HH", head, 54)
-    file.seek(table)
-    data = file.read(size * count)
-    rows = [struct.unpack_from("<IIQQQQQ", data, size * number) for number in range(count)]
-    return [(row[3], row[2], row[6]) for row in rows if row[0] == _LOADED]
-
-
 def binaries_of(pid: int, maps: Sequence[Mapping]) -> Binaries:
     """Those of a process: all files from which it runs code."""
     files: dict[str, BinaryIO] = {}
@@ -107,8 +97,6 @@ def binaries_of_files(maps: Sequence[Mapping], instead: dict[str, str]) -> Binar
     """Those of a core file, from this machine: ``instead`` has other places for some of them."""
     files: dict[str, BinaryIO] = {}
     for path in {one.path for one in maps if one.path}:
-        try:
-            files[path] = open(os.fspath(instead.get(path, path)), "rb")
-        except OSError:
-            continue
+        with suppress(OSError):
+            files[path] = open(instead.get(path, path), "rb")  # noqa: SIM115 - closed with all of them
     return Binaries(maps, files)

@@ -22,8 +22,8 @@ from memtui.heap.read.owned import Owned
 from memtui.heap.read.roots import Heap
 from memtui.heap.read.stretches import Gathered, join
 
-_MOST_ROUNDS = 200
-_MOST_WORDS = 1 << 26
+_MOST_ROUNDS = 32
+_MOST_WORDS = 1 << 24
 _LARGEST_BLOCK_BYTES = 1 << 28
 _SMALLEST_CHUNK_BYTES = 32
 _POOL_HEAD_BYTES, _POOL_LIMITS, _POOL_SIZE_CLASS = 48, 5, 4
@@ -124,13 +124,7 @@ class _Search:
         """Those blocks that lead to an object, numbered anew."""
         edges = join(self._edges)
         total = sum(len(one) for one in self._addresses)
-        useful = np.zeros(self._count + total, bool)
-        useful[: self._count] = True
-        while True:
-            leading = useful[edges.targets] & ~useful[edges.sources]
-            if not leading.any():
-                break
-            useful[edges.sources[leading]] = True
+        useful = self._leading(edges, total)
         mine = useful[self._count :]
         edges = edges.where(useful[edges.targets] & useful[edges.sources])
         number = np.concatenate([np.arange(self._count), self._count + np.cumsum(mine) - 1])
@@ -141,14 +135,35 @@ class _Search:
         addresses, sizes = np.concatenate(self._addresses)[mine], np.concatenate(self._sizes)[mine]
         return Blocks(addresses, sizes, renumbered, held)
 
+    def _leading(self, edges: Gathered, total: int) -> NDArray[np.bool_]:
+        """Which nodes lead to an object: followed backwards from those that hold one."""
+        useful = np.zeros(self._count + total, bool)
+        useful[: self._count] = True
+        between = edges.where(edges.targets >= self._count)
+        order = np.argsort(between.targets, kind="stable")
+        sources, starts = (
+            between.sources[order],
+            np.searchsorted(between.targets[order], np.arange(self._count, self._count + total + 1)),
+        )
+        front = np.unique(edges.sources[(edges.targets < self._count) & (edges.sources >= self._count)])
+        while len(front):
+            useful[front] = True
+            begin, end = starts[front - self._count], starts[front - self._count + 1]
+            positions, which = ranges(end - begin)
+            front = np.unique(sources[begin[which] + positions])
+            front = front[~useful[front]]
+        return useful
+
     def _inside_objects(self, words: Indices) -> NDArray[np.bool_]:
         before = np.searchsorted(self._starts, words, side="right") - 1
-        return (before >= 0) & (words < self._ends[np.maximum(before, 0)])
+        inside: NDArray[np.bool_] = (before >= 0) & (words < self._ends[np.maximum(before, 0)])
+        return inside
 
     def _is_taken(self, words: Indices) -> NDArray[np.bool_]:
         """Memory that belongs to a container was looked at already: items, or keys behind a head and indices."""
         at = np.searchsorted(self._taken, words)
-        return self._taken[np.minimum(at, len(self._taken) - 1)] == words
+        taken: NDArray[np.bool_] = self._taken[np.minimum(at, len(self._taken) - 1)] == words
+        return taken
 
 
 def _edges(sources: Indices, targets: NDArray[np.signedinteger], link: Link, offsets: Indices) -> Gathered:

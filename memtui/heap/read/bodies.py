@@ -14,7 +14,7 @@ from memtui.heap.picture import Kind
 from memtui.heap.read.classes import HEAP_TYPE, Classes
 from memtui.heap.read.frames import measure_frames
 from memtui.heap.read.image import Image, Indices, Words
-from memtui.heap.read.layout import Layout
+from memtui.heap.read.layout import ABSENT, Layout
 
 _MOST_ITEMS = 1 << 36
 _IMPOSSIBLE_BYTES = 1 << 50
@@ -59,7 +59,8 @@ _Measured = tuple[Indices, Indices, "NDArray[np.bool_]"]
 def digits(layout: Layout, sizes: Words) -> Indices:
     """Number of digits of ints from the word that holds it (with the sign; since 3.12 tagged)."""
     if layout.minor >= (3, 12):
-        return np.maximum((sizes >> np.uint64(3)).astype(np.int64), 1)
+        tagged: Indices = np.maximum((sizes >> np.uint64(3)).astype(np.int64), 1)
+        return tagged
     count: Indices = np.abs(sizes.view(np.int64))
     return np.maximum(count, 1) if layout.minor >= (3, 11) else count
 
@@ -110,5 +111,7 @@ def _types(image: Image, classes: Classes, layout: Layout, index: Indices, row: 
 def _codes(image: Image, classes: Classes, layout: Layout, index: Indices, row: Indices, size: Indices) -> _Measured:
     size = (size + 7) & ~7
     # Behind this come instructions with caches, in which anything may look like a reference.
-    body = np.full(len(index), layout.co_code_adaptive) if layout.co_code_adaptive else classes.body_bytes[row]
+    body = (
+        np.full(len(index), layout.co_code_adaptive) if layout.co_code_adaptive != ABSENT else classes.body_bytes[row]
+    )
     return body, size, size < _IMPOSSIBLE_BYTES

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memtui.errors import RefusedError
 from memtui.heap.picture import NOBODY, Kind, Link
-from memtui.heap.read.image import Indices
+from memtui.heap.read.image import Indices, Words
+from memtui.heap.read.layout import ABSENT
 from memtui.heap.read.roots import Heap
 from memtui.heap.read.strings import Strings
+
+Answers = NDArray[Any]
+"""One of each case: true where it is as it should be; in ``explained``, -1 for those without an answer."""
 
 _MOST_LOOKED_AT = 20_000
 _FEWEST = 20
@@ -33,7 +39,7 @@ class Check:
         return self.cases < _FEWEST or self.share >= self.needed
 
 
-def run_checks(heap: Heap, strings: Strings, modules: int, explained: np.ndarray) -> list[Check]:
+def run_checks(heap: Heap, strings: Strings, modules: int, explained: Answers) -> list[Check]:
     """All checks. ``explained``: for each object whether its count is what was found, -1 where it has none.
 
     Raises :class:`RefusedError` when one fails.
@@ -60,7 +66,7 @@ def run_checks(heap: Heap, strings: Strings, modules: int, explained: np.ndarray
     return checks
 
 
-def _share(name: str, right: np.ndarray, needed: float) -> Check:
+def _share(name: str, right: Answers, needed: float) -> Check:
     return Check(name, float(np.mean(right)) if len(right) else 1.0, needed, len(right))
 
 
@@ -84,31 +90,35 @@ def _sample(heap: Heap, kind: Kind) -> Indices:
     return rows[:: max(1, len(rows) // _MOST_LOOKED_AT)]
 
 
-def _field(heap: Heap, rows: Indices, offset: int) -> np.ndarray:
-    return heap.image.words[heap.objects.index[rows] + (offset >> 3)]
+def _field(heap: Heap, rows: Indices, offset: int) -> Words:
+    words: Words = heap.image.words[heap.objects.index[rows] + (offset >> 3)]
+    return words
 
 
-def _mro(heap: Heap) -> np.ndarray:
+def _mro(heap: Heap) -> Answers:
     addresses = heap.classes.addresses
     mro = np.array([heap.image.word(int(one) + heap.layout.tp_mro) for one in addresses.tolist()], np.uint64)
     words = heap.image.find(mro + np.uint64(heap.layout.tuple_items))
     known = words >= 0
-    return heap.image.words[words[known]] == addresses[known]
+    right: Answers = heap.image.words[words[known]] == addresses[known]
+    return right
 
 
-def _texts(heap: Heap, strings: Strings) -> np.ndarray:
+def _texts(heap: Heap, strings: Strings) -> Answers:
     some = np.flatnonzero(strings.ascii)[:: max(1, len(strings.rows) // _MOST_LOOKED_AT)]
     at = strings.start[some] * 8 + strings.length[some]
     everything = heap.image.words.view(np.uint8)
-    return everything[np.minimum(at, len(everything) - 1)] == 0
+    right: Answers = everything[np.minimum(at, len(everything) - 1)] == 0
+    return right
 
 
-def _lists(heap: Heap) -> np.ndarray:
+def _lists(heap: Heap) -> Answers:
     rows = _sample(heap, Kind.LIST)
-    return _field(heap, rows, 16) <= _field(heap, rows, heap.layout.list_allocated)
+    right: Answers = _field(heap, rows, 16) <= _field(heap, rows, heap.layout.list_allocated)
+    return right
 
 
-def _dicts(heap: Heap) -> np.ndarray:
+def _dicts(heap: Heap) -> Answers:
     """As many keys as the dict says it has, of those dicts that have a table of their own."""
     rows = _sample(heap, Kind.DICT)
     rows = rows[_field(heap, rows, heap.layout.ma_values) == 0]
@@ -116,16 +126,17 @@ def _dicts(heap: Heap) -> np.ndarray:
     values = np.bincount(heap.edges.sources[heap.edges.links == Link.VALUE], minlength=len(heap.objects))
     used = _field(heap, rows, heap.layout.ma_used).astype(np.int64)
     counted = np.maximum(keys, values)[rows]
-    return (used == counted) | (counted == 0)
+    right: Answers = (used == counted) | (counted == 0)
+    return right
 
 
-def _codes(heap: Heap) -> np.ndarray:
+def _codes(heap: Heap) -> Answers:
     layout = heap.layout
     rows = _sample(heap, Kind.CODE)
     is_str = heap.classes.kinds[heap.objects.row] == Kind.STR
     name = heap.numbering.lookup(_field(heap, rows, layout.co_name))
-    right = (name != NOBODY) & is_str[name]
-    if layout.co_localsplusnames is not None and layout.co_nlocalsplus is not None:
+    right: Answers = (name != NOBODY) & is_str[name]
+    if layout.co_localsplusnames != ABSENT and layout.co_nlocalsplus != ABSENT:
         names = heap.image.find(_field(heap, rows, layout.co_localsplusnames))
         half = np.uint64(32 * (layout.co_nlocalsplus >> 2 & 1))
         count = (_field(heap, rows, layout.co_nlocalsplus) >> half) & np.uint64(0xFFFFFFFF)
@@ -133,7 +144,7 @@ def _codes(heap: Heap) -> np.ndarray:
     return right
 
 
-def _modules(heap: Heap, modules: int) -> np.ndarray:
+def _modules(heap: Heap, modules: int) -> Answers:
     """The key in ``sys.modules`` beside the ``__name__`` in the module's own dict."""
     if modules == NOBODY:
         return np.zeros(_FEWEST, bool)

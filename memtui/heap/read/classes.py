@@ -70,7 +70,8 @@ class Classes:
 
     def has(self, flag: int) -> NDArray[np.bool_]:
         """For each type whether a flag is set."""
-        return (self.flags & np.uint64(flag)) != 0
+        flags: NDArray[np.bool_] = (self.flags & np.uint64(flag)) != 0
+        return flags
 
     def lineage(self, row: int) -> list[int]:
         """A type, its base, the base of that, ..."""
@@ -148,7 +149,8 @@ def find_instances(image: Image, types: Words) -> tuple[Indices, Indices]:
 
 def _hash(addresses: Words) -> NDArray[np.uint16]:
     mixed = addresses >> np.uint64(4)
-    return (mixed ^ (mixed >> np.uint64(16))).astype(np.uint16)
+    short: NDArray[np.uint16] = (mixed ^ (mixed >> np.uint64(16))).astype(np.uint16)
+    return short
 
 
 def _own_types(image: Image) -> list[int]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from memtui.heap.picture import Kind, Link
 from memtui.heap.read.classes import HEAP_TYPE, INLINE_VALUES, MANAGED_DICT
 from memtui.heap.read.image import Image, Indices
-from memtui.heap.read.layout import Layout
+from memtui.heap.read.layout import ABSENT, Layout
 from memtui.heap.read.owned import Owned
 from memtui.heap.read.stretches import Names, Stretches
 
@@ -45,12 +45,11 @@ def read_keys(image: Image, layout: Layout, start: Indices) -> Keys:
     count = words[start + layout.dk_nentries // 8].astype(np.int64)
     free = words[start + layout.dk_usable // 8].astype(np.int64)
     first = start + layout.dk_indices // 8
-    if layout.dk_size is not None:
+    if layout.dk_size != ABSENT:
         size = words[start + layout.dk_size // 8].astype(np.int64)
         index_bytes = size * np.where(size <= 0xFF, 1, np.where(size <= 0xFFFF, 2, np.where(size < 1 << 32, 4, 8)))
         hashed = np.ones(len(start), bool)
     else:
-        assert layout.dk_log2_size is not None
         head = words[start + layout.dk_log2_size // 8]
         size = np.int64(1) << np.minimum((head & np.uint64(255)).astype(np.int64), 40)
         index_bytes = np.int64(1) << np.minimum(((head >> np.uint64(8)) & np.uint64(255)).astype(np.int64), 43)
@@ -98,7 +97,6 @@ def _add_entries(owned: Owned, rows: Indices, entries: Indices, counts: Indices,
 
 def _add_split(owned: Owned, rows: Indices, keys: Keys, values: NDArray[np.uint64]) -> None:
     """Values of dicts that share their keys. Since 3.13 they may lie in the instance, whose they are then."""
-    assert owned.layout.values_first is None or owned.layout.values_first in (0, 8)
     start = owned.image.find(values)
     mine = (values != 0) & (start >= 0)
     counts = keys.slots

@@ -12,7 +12,7 @@ import numpy as np
 from memtui.heap.picture import Kind, Link
 from memtui.heap.read.classes import Classes
 from memtui.heap.read.image import Image
-from memtui.heap.read.layout import Layout
+from memtui.heap.read.layout import ABSENT, Layout
 from memtui.heap.read.objects import Objects
 from memtui.heap.read.stretches import Gathered
 
@@ -88,7 +88,7 @@ def _of_types(layout: Layout) -> dict[int, str]:
         layout.tp_mro: ".__mro__", layout.tp_subclasses: ".<subclasses>", layout.tp_cache: ".<cache>",
         layout.ht_name: ".__name__", layout.ht_qualname: ".__qualname__", layout.ht_slots: ".__slots__",
     }  # fmt: skip
-    if layout.ht_module is not None:
+    if layout.ht_module != ABSENT:
         named[layout.ht_module] = ".<module>"
     return named
 

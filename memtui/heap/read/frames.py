@@ -19,7 +19,6 @@ def measure_frames(
     image: Image, layout: Layout, index: Indices, base_bytes: Indices, is_frame_object: NDArray[np.bool_]
 ) -> tuple[Indices, Indices]:
     """Body and size of objects that end in an interpreter frame; ``base_bytes`` is their type's basic size."""
-    assert layout.frame_localsplus is not None and layout.frameobject_frame is not None
     frame = index + ((base_bytes - layout.frame_localsplus) >> 3)
     slots, used = count_slots(image, layout, frame)
     own_frame = image.words[np.minimum(index + layout.frameobject_frame // 8, len(image.words) - 1)]
@@ -30,8 +29,6 @@ def measure_frames(
 
 def count_slots(image: Image, layout: Layout, frame: Indices) -> tuple[Indices, Indices]:
     """Slots (variables and value stack) of interpreter frames that begin at these words, and how many are in use."""
-    assert layout.frame_code is not None and layout.frame_stacktop is not None
-    assert layout.co_nlocalsplus is not None
     words = image.words
     frame = np.where(frame + layout.frame_stacktop // 8 < len(words), frame, 0)
     code = image.find(words[frame + layout.frame_code // 8])

@@ -3,7 +3,7 @@
 The numbers are in ``layout.json``, compiled from each version's headers. A field is named after the member of the C
 structure: ``tp_`` of ``PyTypeObject``, ``ht_`` of ``PyHeapTypeObject``, ``ma_`` of ``PyDictObject``, ``dk_`` of its
 keys, ``co_`` of ``PyCodeObject``, ``frame_`` of ``_PyInterpreterFrame``, ``frameobject_`` of ``PyFrameObject``,
-``thread_`` of ``PyThreadState``; None where a version has no such member.
+``thread_`` of ``PyThreadState``; ABSENT where a version has no such member.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from memtui.errors import RefusedError
+
+ABSENT = -1
+"""Offset of a member that a version does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Layout:
     ht_qualname: int
     ht_slots: int
     ht_cached_keys: int
-    ht_module: int | None
+    ht_module: int
     ma_used: int
     ma_keys: int
     ma_values: int
@@ -50,11 +53,11 @@ class Layout:
     dk_usable: int
     dk_nentries: int
     dk_indices: int
-    dk_size: int | None
-    dk_log2_size: int | None
-    dk_log2_index_bytes: int | None
-    dk_kind: int | None
-    values_first: int | None
+    dk_size: int
+    dk_log2_size: int
+    dk_log2_index_bytes: int
+    dk_kind: int
+    values_first: int
     list_items: int
     list_allocated: int
     list_size: int
@@ -80,24 +83,29 @@ class Layout:
     co_filename: int
     co_stacksize: int
     co_weakreflist: int
-    co_qualname: int | None
-    co_localsplusnames: int | None
-    co_nlocalsplus: int | None
-    co_code_adaptive: int | None
-    co_varnames: int | None
-    co_cellvars: int | None
-    co_freevars: int | None
+    co_qualname: int
+    co_localsplusnames: int
+    co_nlocalsplus: int
+    co_code_adaptive: int
+    co_varnames: int
+    co_cellvars: int
+    co_freevars: int
     function_code: int
     function_qualname: int
-    frame_code: int | None
-    frame_previous: int | None
-    frame_object: int | None
-    frame_stacktop: int | None
-    frame_localsplus: int | None
-    frameobject_frame: int | None
-    frameobject_own: int | None
-    frameobject_code: int | None
-    frameobject_localsplus: int | None
+    frame_code: int
+    frame_previous: int
+    frame_object: int
+    frame_stacktop: int
+    frame_localsplus: int
+    frameobject_frame: int
+    frameobject_own: int
+    frameobject_code: int
+    frameobject_localsplus: int
+    frameobject_back: int
+    frameobject_valuestack: int
+    frameobject_stacktop: int
+    frameobject_stackdepth: int
+    frameobject_trace: int
     runtime_main: int
     interpreter_size: int
     thread_size: int
@@ -105,10 +113,10 @@ class Layout:
     thread_id: int
     thread_dict: int
     interpreter_threads: int
-    thread_native_id: int | None
-    thread_frame: int | None
-    thread_cframe: int | None
-    cframe_frame: int | None
+    thread_native_id: int
+    thread_frame: int
+    thread_cframe: int
+    cframe_frame: int
     interpreter_modules: int
     interpreter_builtins: int
     interpreter_sysdict: int
@@ -142,5 +150,6 @@ def _table() -> dict[tuple[int, int], Layout]:
     table = {}
     for version, fields in versions.items():
         major, minor = version.split(".")
-        table[int(major), int(minor)] = Layout(minor=(int(major), int(minor)), **fields)
+        known: dict[str, Any] = {name: ABSENT if value is None else value for name, value in fields.items()}
+        table[int(major), int(minor)] = Layout((int(major), int(minor)), **known)
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memtui.heap.picture import Link, Types
 from memtui.heap.read.classes import HEAP_TYPE
@@ -51,7 +52,7 @@ def _modules(heap: Heap, strings: Strings, field_names: tuple[str, ...]) -> dict
     return found
 
 
-def _is_module_key(strings: Strings) -> np.ndarray:
+def _is_module_key(strings: Strings) -> NDArray[np.bool_]:
     """Which strings are ``__module__``."""
     wanted = b"__module__"
     likely = strings.ascii & (strings.length == len(wanted))
@@ -59,4 +60,5 @@ def _is_module_key(strings: Strings) -> np.ndarray:
     likely[likely] &= strings.image.words[strings.start[likely] + 1] & np.uint64(0xFFFF) == int.from_bytes(
         wanted[8:], "little"
     )
-    return likely
+    flags: NDArray[np.bool_] = likely
+    return flags

@@ -90,9 +90,9 @@ def _behind(layout: Layout) -> Iterator[tuple[Kind, int]]:
 
 def _payload_words(owned: Owned, rows: Indices, kind: Kind) -> Indices:
     """Words of subclasses of int and bytes that hold digits and bytes, not references."""
-    whole = (owned.objects.body_bytes[rows] + 7) >> 3
-    size = owned.objects.size_bytes[rows]
-    return np.minimum(whole, (size + 7) >> 3) if kind is Kind.INT else np.minimum(whole, np.maximum(4, whole - 2))
+    whole: Indices = (owned.objects.body_bytes[rows] + 7) >> 3
+    payload = (owned.objects.size_bytes[rows] + 7) >> 3 if kind is Kind.INT else np.maximum(4, whole - 2)
+    return np.minimum(whole, payload)
 
 
 def collect_tuples(owned: Owned) -> None:

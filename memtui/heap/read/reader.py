@@ -39,7 +39,7 @@ from memtui.heap.read.strings import Strings, find_duplicates, read_numbers
 
 _LARGEST_COUNT = 0xFFFFFFFF
 _DEQUE_MOST, _CACHE_MOST = 64, 96
-"""Where a deque keeps ``maxlen`` (``_collectionsmodule.c``), an ``lru_cache`` ``maxsize`` (``_functoolsmodule.c``)."""
+"""Where a deque keeps ``maxlen`` (``_collectionsmodule.c``), a cache ``maxsize`` (``_functoolsmodule.c``)."""
 _CACHE_NAME = "functools._lru_cache_wrapper"
 
 Progress = Callable[[str], None]

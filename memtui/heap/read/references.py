@@ -31,9 +31,12 @@ _COLLECTORS: tuple[Collector, ...] = (
 )  # fmt: skip
 _GC_HEAD_BYTES = _MANAGED_BYTES = 16
 _SMALLEST_INTERNED = 200
-_LRU = ("functools._lru_cache_wrapper", "functools._lru_list_elem")
-_LRU_LINKS_END = 32
-"""The elements of an ``lru_cache`` are linked without being held by it (``Modules/_functoolsmodule.c``)."""
+_BORROWED = {
+    "functools._lru_cache_wrapper": (16, 24),
+    "functools._lru_list_elem": (16, 24),
+    "_thread._localdummy": (16,),
+}
+"""Fields in which a type in C remembers what it does not hold (``_functoolsmodule.c``, ``_threadmodule.c``)."""
 
 
 def collect(image: Image, classes: Classes, layout: Layout, objects: Objects) -> Owned:
@@ -48,8 +51,8 @@ def find_references(owned: Owned, numbering: Numbering) -> Gathered:
     """Every reference that memory of an object holds, those to classes included, sorted by source."""
     parts = [_to_classes(owned, numbering)]
     for stretches in owned.stretches:
-        for part in gather(owned.image, numbering, stretches):
-            parts.append(_without_weak_links(owned, stretches, part))
+        found = gather(owned.image, numbering, stretches)
+        parts += [_without_weak_links(owned, stretches, part) for part in found]
     edges = join(parts)
     edges = edges.where(np.argsort(edges.sources, kind="stable"))
     interned = _find_interned(owned, edges)
@@ -100,11 +103,19 @@ def _without_weak_links(owned: Owned, stretches: Stretches, part: Gathered) -> G
     if not stretches.is_body:
         return part
     row = owned.objects.row
-    borrowed = np.array([one.name in _LRU for one in owned.classes.raw], bool)[row[part.sources]]
-    part = part.where(~(borrowed & (part.numbers < _LRU_LINKS_END)))
+    part = _without_borrowed(owned, part)
     to_weakref = owned.classes.kinds[row[part.targets]] == Kind.WEAKREF
     weak = to_weakref & (part.numbers == owned.classes.weaklist_offsets[row[part.sources]])
     return part.where(~weak) if weak.any() else part
+
+
+def _without_borrowed(owned: Owned, part: Gathered) -> Gathered:
+    row = owned.objects.row
+    for number, one in enumerate(owned.classes.raw):
+        if one.name in _BORROWED:
+            borrowed = (row[part.sources] == number) & np.isin(part.numbers, _BORROWED[one.name])
+            part = part.where(~borrowed)
+    return part
 
 
 def _find_interned(owned: Owned, edges: Gathered) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from memtui.heap.picture import NOBODY, Group, Kind, Link, Roots
 from memtui.heap.read.classes import Classes
 from memtui.heap.read.image import Image, Indices
-from memtui.heap.read.layout import Layout
+from memtui.heap.read.layout import ABSENT, Layout
 from memtui.heap.read.objects import Objects
 from memtui.heap.read.stretches import Gathered, Numbering
 
@@ -95,7 +95,7 @@ def find_roots(heap: Heap, interpreter: int) -> Found:
 
 
 def _is_modules(heap: Heap, node: int) -> bool:
-    """Whether a dict is ``sys.modules``: nearly all its values are modules, and ``sys`` and ``builtins`` are there."""
+    """Whether a dict is ``sys.modules``: ``sys`` and ``builtins`` are among its keys."""
     if heap.kind(node) is not Kind.DICT:
         return False
     keys = {heap.text(key) for key in heap.edges.of(node).numbers.tolist() if key != NOBODY}
@@ -155,7 +155,7 @@ def _state(heap: Heap, address: int, size: int) -> Iterator[tuple[int, int]]:
 def _thread_number(heap: Heap, thread: int, ordinal: int) -> str:
     """The system's number of a thread (3.11 and newer), else ``#`` and which it is."""
     offset = heap.layout.thread_native_id
-    number = heap.number(thread + offset, 8) & 0xFFFFFFFF if offset is not None else 0
+    number = heap.number(thread + offset, 8) & 0xFFFFFFFF if offset != ABSENT else 0
     return str(number) if number else f"#{ordinal}"
 
 
@@ -164,12 +164,10 @@ def _running(heap: Heap, thread: int) -> Iterator[tuple[int, str]]:
     layout, image = heap.layout, heap.image
     if not layout.has_new_frames:
         return
-    if layout.thread_frame is not None:
+    if layout.thread_frame != ABSENT:
         frame = image.word(thread + layout.thread_frame)
     else:
-        assert layout.thread_cframe is not None and layout.cframe_frame is not None
         frame = image.word(image.word(thread + layout.thread_cframe) + layout.cframe_frame)
-    assert layout.frame_code is not None and layout.frame_previous is not None
     for _ in range(_MOST_FRAMES):
         if not frame:
             return
@@ -184,7 +182,6 @@ def _frame_objects(heap: Heap, thread: int) -> Iterator[tuple[int, str]]:
     layout = heap.layout
     if layout.has_new_frames:
         return
-    assert layout.thread_frame is not None and layout.frameobject_code is not None
     node = heap.at(thread + layout.thread_frame)
     for _ in range(_MOST_FRAMES):
         if node == NOBODY or heap.kind(node) is not Kind.FRAME:
@@ -198,9 +195,6 @@ def _frame_objects(heap: Heap, thread: int) -> Iterator[tuple[int, str]]:
 
 def _variables(heap: Heap, frame: int, code: int) -> Iterator[tuple[int, str]]:
     layout, image = heap.layout, heap.image
-    assert layout.frame_localsplus is not None and layout.frame_stacktop is not None
-    assert layout.co_nlocalsplus is not None and layout.co_localsplusnames is not None
-    assert layout.frame_code is not None and layout.frame_object is not None
     at = heap.address(code)
     name = heap.text(heap.at(at + layout.co_name)) or "?"
     count = heap.number(at + layout.co_nlocalsplus, 4)
@@ -220,8 +214,8 @@ def _variables(heap: Heap, frame: int, code: int) -> Iterator[tuple[int, str]]:
 
 
 def stacks_to_read(image: Image, layout: Layout, runtime: int) -> Iterator[int]:
-    """Addresses on stacks of threads that must be read beside the image: 3.11 and 3.12 keep the frame in use there."""
-    if layout.thread_cframe is None or not runtime:
+    """Addresses on stacks of threads to be read beside the image: there 3.11 and 3.12 keep the frame in use."""
+    if layout.thread_cframe == ABSENT or not runtime:
         return
     thread = image.word(image.word(runtime + layout.runtime_main) + layout.interpreter_threads)
     seen: set[int] = set()

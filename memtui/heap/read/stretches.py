@@ -96,7 +96,8 @@ class Gathered:
 
     def part(self, begin: int, end: int) -> Gathered:
         """Rows from ``begin`` to in front of ``end``."""
-        return Gathered(*(column[begin:end] for column in (self.sources, self.targets, self.links, self.numbers)))
+        rows = slice(begin, end)
+        return Gathered(self.sources[rows], self.targets[rows], self.links[rows], self.numbers[rows])
 
     def of(self, source: int) -> Gathered:
         """The references that one object holds, of rows that are sorted by source."""
@@ -107,9 +108,9 @@ class Gathered:
 def join(parts: Iterable[Gathered]) -> Gathered:
     """All rows of all parts."""
     found = [part for part in parts if len(part)]
-    empty = Gathered(*(np.empty(0, kind) for kind in (np.int32, np.int32, np.uint8, np.int32)))
     if not found:
-        return empty
+        nothing = np.empty(0, np.int32)
+        return Gathered(nothing, nothing, np.empty(0, np.uint8), nothing)
     return Gathered(
         np.concatenate([one.sources for one in found]),
         np.concatenate([one.targets for one in found]),

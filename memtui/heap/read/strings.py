@@ -85,10 +85,8 @@ def read_numbers(image: Image, classes: Classes, layout: Layout, objects: Object
     count = digits(layout, head)
     small = (count <= 2) & (index + 3 < len(image.words))
     rows, index, head, count = rows[small], index[small], head[small], count[small]
-    if layout.minor >= (3, 12):
-        sign = 1 - (head & np.uint64(3)).astype(np.int64)
-    else:
-        sign = np.sign(head.view(np.int64))
+    tagged = layout.minor >= (3, 12)
+    sign = 1 - (head & np.uint64(3)).astype(np.int64) if tagged else np.sign(head.view(np.int64))
     pair = image.words[index + 3]
     value = (pair & np.uint64(0x3FFFFFFF)).astype(np.int64)
     high = (pair >> np.uint64(32)).astype(np.int64) & 0x3FFFFFFF

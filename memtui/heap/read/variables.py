@@ -7,7 +7,7 @@ import numpy as np
 from memtui.heap.picture import Kind, Link
 from memtui.heap.read.frames import half
 from memtui.heap.read.image import Image, Indices
-from memtui.heap.read.layout import Layout
+from memtui.heap.read.layout import ABSENT, Layout
 from memtui.heap.read.owned import Owned
 from memtui.heap.read.stretches import Names, Stretches
 
@@ -23,7 +23,6 @@ def collect_frames(owned: Owned) -> None:
 
 def _collect_new(owned: Owned, rows: Indices) -> None:
     image, layout, objects = owned.image, owned.layout, owned.objects
-    assert layout.frame_localsplus is not None and layout.frame_code is not None
     index = objects.index[rows]
     base = owned.classes.body_bytes[objects.row[rows]]
     slots_at = index + base // 8
@@ -42,7 +41,6 @@ def _collect_new(owned: Owned, rows: Indices) -> None:
 
 def variable_names(image: Image, layout: Layout, code: Indices) -> Names:
     """Names of the variables of code objects that begin at these words (-1: unknown)."""
-    assert layout.co_localsplusnames is not None and layout.co_nlocalsplus is not None
     known = (code >= 0) & (code + layout.co_nlocalsplus // 8 + 8 < len(image.words))
     code = np.where(known, code, 0)
     names = image.find(image.words[code + layout.co_localsplusnames // 8])
@@ -52,20 +50,45 @@ def variable_names(image: Image, layout: Layout, code: Indices) -> Names:
 
 def _collect_old(owned: Owned, rows: Indices) -> None:
     """Until 3.10: slots are behind the frame object, in the order variables, cells, free variables, value stack."""
-    layout, objects, image = owned.layout, owned.objects, owned.image
-    assert layout.frameobject_localsplus is not None and layout.frameobject_code is not None
-    assert layout.co_varnames is not None and layout.co_cellvars is not None and layout.co_freevars is not None
-    index = objects.index[rows]
-    end = index + ((objects.body_bytes[rows] + 7) >> 3)
+    objects = owned.objects
     is_frame = owned.classes.kinds[objects.row[rows]] == Kind.FRAME
-    head_end = np.where(is_frame, np.minimum(end, index + layout.frameobject_localsplus // 8), end)
-    owned.add(Stretches(Link.FIELD, rows, index + 2, head_end - index - 2, is_body=True))
-    rows, at, end = rows[is_frame], head_end[is_frame], end[is_frame]
+    generators = rows[~is_frame]
+    index = objects.index[generators]
+    end = index + ((objects.body_bytes[generators] + 7) >> 3)
+    owned.add(Stretches(Link.FIELD, generators, index + 2, end - index - 2, is_body=True))
+    rows = rows[is_frame]
+    _add_head(owned, rows)
+    _add_slots(owned, rows)
+
+
+def _add_head(owned: Owned, rows: Indices) -> None:
+    """What a frame object holds beside its slots: from ``f_back`` to ``f_locals``, and ``f_trace``."""
+    layout, index = owned.layout, owned.objects.index[rows]
+    count = (layout.frameobject_valuestack - layout.frameobject_back) // 8
+    owned.add(Stretches(Link.FIELD, rows, index + layout.frameobject_back // 8, np.full(len(rows), count)))
+    owned.add(Stretches(Link.FIELD, rows, index + layout.frameobject_trace // 8, np.ones(len(rows), np.int64)))
+
+
+def _add_slots(owned: Owned, rows: Indices) -> None:
+    layout, image = owned.layout, owned.image
+    index = owned.objects.index[rows]
+    at = index + layout.frameobject_localsplus // 8
+    end = index + ((owned.objects.body_bytes[rows] + 7) >> 3)
     code = owned.pointed(rows, layout.frameobject_code)
     for offset in (layout.co_varnames, layout.co_cellvars, layout.co_freevars):
         names = np.where(code >= 0, image.find(image.words[np.maximum(code, 0) + offset // 8]), -1)
         count = np.where(names >= 0, image.words[np.maximum(names, 0) + 2].astype(np.int64), 0)
-        count = np.clip(count, 0, end - at)
+        count = np.clip(count, 0, np.maximum(end - at, 0))
         owned.add(Stretches(Link.LOCAL, rows, at, count, names=Names(names + layout.tuple_items // 8)))
         at = at + count
-    owned.add(Stretches(Link.LOCAL, rows, at, end - at, names=Names(np.full(len(rows), -1, np.int64))))
+    used = np.clip(_stack_depth(owned, rows), 0, np.maximum(end - at, 0))
+    owned.add(Stretches(Link.LOCAL, rows, at, used, names=Names(np.full(len(rows), -1, np.int64))))
+
+
+def _stack_depth(owned: Owned, rows: Indices) -> Indices:
+    """Values on the stack of frames that wait; of those that run it is not written down, and taken as none."""
+    layout = owned.layout
+    if layout.frameobject_stackdepth != ABSENT:
+        return (owned.field(rows, layout.frameobject_stackdepth) & 0xFFFFFFFF).astype(np.int32).astype(np.int64)
+    top, bottom = owned.field(rows, layout.frameobject_stacktop), owned.field(rows, layout.frameobject_valuestack)
+    return np.where(top > 0, (top - bottom) >> 3, 0)
