@@ -7,6 +7,8 @@ is refused, memtui waits at a socket and tells its place: the path, and which pr
 """
 
 import _imp
+import _tracemalloc
+import gc
 import os
 import sys
 import time
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
 _PACKAGE = "_memtui_agent"
 _FETCH_SECONDS = 10.0
 _LOAD_SECONDS = 15.0
-_READ_BYTES = 131072
+_VERSION = 1
+"""Of the protocol, as in the agent's wire module."""
+_HASTY_SECONDS = 0.0001
 
 
 def start(token: str, expires_at: float, pid: int, place: "Optional[Tuple[bytes, int, int]]" = None) -> None:
@@ -45,9 +49,10 @@ def boot(token: str, expires_at: float, pid: int, place: "Optional[Tuple[bytes, 
         if package is None:
             return
         try:
-            channel = _open_channel(token) if place is None else _connect(*place)
+            arrival = _Arrival(package.__dict__.get("loader") == token)
+            channel = _open_channel(token, arrival) if place is None else _connect(*place, arrival)
             if channel is not None:
-                _serve(package, token, *channel)
+                _serve(package, token, arrival, *channel)
         finally:
             _exit(token, package)
     except BaseException:
@@ -58,7 +63,10 @@ def boot(token: str, expires_at: float, pid: int, place: "Optional[Tuple[bytes, 
 
 
 def _enter(token: str, pid: int) -> "Optional[Any]":
-    """The agent's package, with ``token`` noted in it; None when it was noted before."""
+    """The agent's package, with ``token`` noted in it; None when it was noted before.
+
+    Where there is no agent yet, the first who comes is the one to load it.
+    """
     _imp.acquire_lock()
     try:
         package: "Any" = sys.modules.get(_PACKAGE)
@@ -69,6 +77,8 @@ def _enter(token: str, pid: int) -> "Optional[Any]":
         if token in package.tokens:
             return None
         package.tokens.append(token)
+        if "agent" not in package.__dict__:
+            package.__dict__.setdefault("loader", token)
         return package
     finally:
         _imp.release_lock()
@@ -79,6 +89,8 @@ def _exit(token: str, package: "Any") -> None:
     _imp.acquire_lock()
     try:
         package.tokens.remove(token)
+        if package.__dict__.get("loader") == token:
+            del package.loader
         if not package.tokens and sys.modules.get(_PACKAGE) is package:
             for name in [one for one in sys.modules if one.split(".")[0] == _PACKAGE]:
                 del sys.modules[name]
@@ -92,19 +104,96 @@ def _original(module: str, name: str) -> "Any":
     return gevent.get_original(module, name) if gevent is not None else getattr(__import__(module), name)
 
 
-# Each call that may wait gives the GIL away, and a busy program keeps it a while: there are few such calls, and
-# the viewer sends the agent's text at once, needed or not.
+class _Haste:
+    """While it lives, threads hand the GIL over soon; its end leaves the switch interval as it was found."""
+
+    def __init__(self) -> None:
+        self._found = sys.getswitchinterval()
+        sys.setswitchinterval(min(_HASTY_SECONDS, self._found))
+        self._own = sys.getswitchinterval()
+
+    def __del__(self) -> None:
+        if sys.getswitchinterval() == self._own:
+            sys.setswitchinterval(self._found + 5e-7)  # whole microseconds are cut off, not rounded
 
 
-def _open_channel(token: str) -> "Optional[Tuple[Any, bytes]]":
+# Each call that may wait gives the GIL away, and a busy program keeps it for a whole switch interval: there are few
+# such calls, and the first viewer is greeted before the agent's text has come.
+
+
+class _Arrival:
+    """How a viewer is received: the first one in haste, with what can be told at once."""
+
+    def __init__(self, first: bool) -> None:
+        self.greeted = first
+        # In a forked child this thread does not exist: its thread-local data ends there, and with it the haste.
+        self._haste: "Any" = _original("_thread", "_local")()
+        self.hurry()
+
+    def hurry(self) -> None:
+        if self.greeted and not self._haste.__dict__:
+            self._haste.now = _Haste()
+
+    def greet(self, channel: "Any") -> None:
+        if self.greeted:
+            channel.sendall(b"".join(map(_frame, _greeting())))
+
+    def rest(self) -> None:
+        self._haste.__dict__.clear()
+
+
+def _greeting() -> "Tuple[Any, Any]":
+    """The frames ``hello`` and ``sample`` of an agent that has just come; later ones are made by its core."""
+    on = _tracemalloc.is_tracing()
+    traced, peak = _tracemalloc.get_traced_memory() if on else (None, None)
+    tracing = {
+        "on": on,
+        "frames": _tracemalloc.get_traceback_limit(),
+        "traced": traced,
+        "peak": peak,
+        "overhead": _tracemalloc.get_tracemalloc_memory() if on else None,
+        "found_on": on,
+    }
+    hello = {
+        "t": "hello",
+        "version": _VERSION,
+        "pid": os.getpid(),
+        "python": "%d.%d.%d" % sys.version_info[:3],
+        "implementation": sys.implementation.name,
+        "viewers": 1,
+        "thread": _original("_thread", "get_native_id")(),
+        "tracing": tracing,
+    }
+    collector = {
+        "enabled": gc.isenabled(),
+        "count": gc.get_count(),
+        "threshold": gc.get_threshold(),
+        "stats": [[one["collections"], one["collected"], one["uncollectable"]] for one in gc.get_stats()],
+    }
+    pauses = {"count": 0, "total": 0.0, "max": 0.0, "last": None, "last_generation": None}
+    cost = {"cpu": time.thread_time(), "longest_pause": 0.0, "longest_what": None, "bytes": None}
+    return hello, {"t": "sample", "gc": collector, "pauses": pauses, "tracing": tracing, "cost": cost}
+
+
+def _frame(content: "Any") -> bytes:
+    """A frame of numbers and plain words, which Python writes as JSON but for this; importing json takes long."""
+    text = repr(content)
+    for python, json in zip(("'", "True", "False", "None", "(", ")"), ('"', "true", "false", "null", "[", "]")):
+        text = text.replace(python, json)
+    return len(text).to_bytes(4, "big") + text.encode("ascii")
+
+
+def _open_channel(token: str, arrival: _Arrival) -> "Optional[Tuple[Any, bytes]]":
     """A channel that the viewer has fetched, and the agent's text."""
     import _socket
 
     mine, other = _socket.socketpair()
+    arrival.greet(mine)
     mark = _memory_file("memtui-%s-%d" % (token, other.fileno()))
     try:
         mine.settimeout(_FETCH_SECONDS)
-        text = _receive(mine)
+        arrival.rest()
+        text = _receive(mine, arrival)
     except OSError:
         text = b""
     os.close(mark)
@@ -115,7 +204,7 @@ def _open_channel(token: str) -> "Optional[Tuple[Any, bytes]]":
     return None
 
 
-def _connect(path: bytes, viewer: int, user: int) -> "Optional[Tuple[Any, bytes]]":
+def _connect(path: bytes, viewer: int, user: int, arrival: _Arrival) -> "Optional[Tuple[Any, bytes]]":
     """Call on the viewer, unless somebody else listens at its place. The channel, and the agent's text.
 
     Removes the place (a socket alone in a directory) all the same: the viewer may have been killed.
@@ -128,7 +217,9 @@ def _connect(path: bytes, viewer: int, user: int) -> "Optional[Tuple[Any, bytes]
         channel.connect(path)
         peer = channel.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 8)
         if peer == viewer.to_bytes(4, sys.byteorder) + user.to_bytes(4, sys.byteorder):
-            text = _receive(channel)
+            arrival.greet(channel)
+            arrival.rest()
+            text = _receive(channel, arrival)
             if text:
                 return channel, text
     except OSError:
@@ -155,19 +246,19 @@ def _memory_file(name: str) -> int:
     return int(ctypes.CDLL(None).syscall(319, name.encode(), 1))
 
 
-def _serve(package: "Any", token: str, channel: "Any", text: bytes) -> None:
+def _serve(package: "Any", token: str, arrival: _Arrival, channel: "Any", text: bytes) -> None:
     """Join the agent or become it; of several that come at once, one loads the modules and the others wait for it."""
     end = time.time() + _LOAD_SECONDS
     while not _join(package, channel) and time.time() < end:
         if package.__dict__.setdefault("loader", token) == token:
             if "agent" not in package.__dict__:
-                _become(package, channel, text)
+                _become(package, arrival, channel, text)
                 return
             del package.loader
         _original("time", "sleep")(0.01)
 
 
-def _become(package: "Any", channel: "Any", text: bytes) -> None:
+def _become(package: "Any", arrival: _Arrival, channel: "Any", text: bytes) -> None:
     parts = text.split(b"\0")
     try:
         for name, source in zip(parts[::2], parts[1::2]):
@@ -175,8 +266,9 @@ def _become(package: "Any", channel: "Any", text: bytes) -> None:
         package.agent = package.core.Agent()
     finally:
         del package.loader
+        arrival.rest()
     try:
-        package.agent.adopt(channel)
+        package.agent.adopt(channel, arrival.greeted)
         package.agent.run()
     finally:
         del package.agent
@@ -200,12 +292,14 @@ def _load(package: "Any", name: str, source: bytes) -> None:
     setattr(package, name, module)
 
 
-def _receive(channel: "Any") -> bytes:
-    """One frame, mostly in one call; empty when the viewer went."""
-    data = b""
-    while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4], "big"):
-        piece = channel.recv(_READ_BYTES)
+def _receive(channel: "Any", arrival: _Arrival) -> bytes:
+    """One frame and nothing of what follows it; empty when the viewer went."""
+    data, end = b"", 4
+    while len(data) < end:
+        piece = channel.recv(end - len(data))
         if not piece:
             return b""
+        arrival.hurry()
         data += piece
+        end = max(end, 4 + int.from_bytes(data[:4], "big")) if len(data) >= 4 else 4
     return bytes(data[4:])

@@ -155,18 +155,21 @@ class Agent:
 
     def __init__(self) -> None:
         self._lock = original("_thread", "allocate_lock")()
-        self._incoming: list[int] = []
+        self._incoming: list[tuple[int, bool]] = []
         self._closing = False
         self._waker: tuple[int, int] | None = None
         self._viewers: list[Viewer] = []
         self._requests: Requests | None = None
 
-    def adopt(self, connection: Any) -> bool:
-        """Take a connected socket over as one more viewer, from any thread. False when the agent is leaving."""
+    def adopt(self, connection: Any, greeted: bool = False) -> bool:
+        """Take a connected socket over as one more viewer, from any thread. False when the agent is leaving.
+
+        ``greeted``: it has had its hello and a first sample already.
+        """
         with self._lock:
             if self._closing:
                 return False
-            self._incoming.append(connection.detach())
+            self._incoming.append((connection.detach(), greeted))
             if self._waker is not None:
                 try:
                     write(self._waker[1], b"+")
@@ -209,11 +212,12 @@ class Agent:
                 if not incoming:
                     self._closing = not self._viewers
                     return not self._closing
-            for fd in incoming:
+            for fd, greeted in incoming:
                 viewer = Viewer(fd)
                 self._viewers.append(viewer)
                 try:
-                    viewer.send(encode(self._hello(requests)))
+                    if not greeted:
+                        viewer.send(encode(self._hello(requests)) + encode(requests.sample()))
                 except WireError:
                     self._drop(viewer)
 
@@ -278,7 +282,7 @@ class Agent:
         if self._requests is not None:
             _attempt(self._requests.pauses.remove)
             self._requests = None
-        for fd in incoming:
+        for fd, _ in incoming:
             _attempt(hang_up, fd)
         for fd in waker:
             _attempt(close, fd)

@@ -209,13 +209,14 @@ def _checkpoint(name: str) -> None:
 
 
 def main() -> None:
-    """Read the plan, make the attempt, print the answer."""
+    """Read the plan, make the attempt, print the answer. Without a plan nothing is done."""
     signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.valid_signals()) - {signal.SIGCHLD})
-    plan = marshal.loads(sys.stdin.buffer.read())
     gc.disable()
-    answer = attempt(plan)
-    sys.stdout.buffer.write(marshal.dumps(answer))
-    sys.stdout.flush()
+    plan = sys.stdin.buffer.read()
+    if plan:
+        sys.stdout.buffer.write(marshal.dumps(attempt(marshal.loads(plan))))
+        sys.stdout.flush()
+        os._exit(0)  # memtui waits for the end of the answer, and nothing is left to do
 
 
 if __name__ == "__main__":

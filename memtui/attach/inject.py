@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import marshal
 import secrets
 import socket
-import subprocess
-import sys
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
 
-from memtui import paths
+from memtui.attach.helper_process import HelperProcess
 from memtui.attach.plan import LIFETIME_SECONDS, agent_sources, bootstrap_source
 from memtui.attach.room import check_room
-from memtui.attach.ways import Via, Way, choose
+from memtui.attach.ways import Via, Way, choose, needs_helper
 from memtui.channel.link import AgentLink
 from memtui.channel.meeting import Meeting, meet
 from memtui.errors import ChannelError, RefusedError, TargetDiedError
@@ -26,7 +23,6 @@ from memtui.protocol import Frame
 
 _STARTED = ("started", "queued", "queued-without-code", "started-by-gdb", "queued-by-gdb", "asked")
 _DEADLINE_SECONDS = 8.0
-_HELPER_SECONDS = 40.0
 _ANSWER_SECONDS = 15.0
 _READY_SECONDS = 3.0
 
@@ -55,8 +51,11 @@ def attach_agent(pid: int, via: Via = "auto", experimental: bool = False) -> Att
     interpreter = check_attachable(pid)
     check_room(pid)
     token = secrets.token_hex(6)
-    chosen = choose(interpreter, identity, via, experimental, lambda plan: _run_helper(plan))
-    with closing(chosen) as way, closing(open_readiness(interpreter)) as reader, closing(meet(pid, token)) as meeting:
+    with ExitStack() as stack:
+        helpers = stack.enter_context(closing(_Helpers(needs_helper(interpreter, via))))
+        way = stack.enter_context(closing(choose(interpreter, identity, via, experimental, helpers.run)))
+        reader = stack.enter_context(closing(open_readiness(interpreter)))
+        meeting = stack.enter_context(closing(meet(pid, token)))
         attempts = _Attempts(pid, inner_pid, reader, way, token, meeting)
         link = AgentLink(attempts.until_connected())
     try:
@@ -123,7 +122,7 @@ class _Attempts:
         return outcome
 
     def _poll(self, until: float) -> socket.socket | None:
-        pause = 0.001
+        pause = 0.0005
         while True:
             try:
                 connection = self._meeting.poll()
@@ -132,31 +131,31 @@ class _Attempts:
             if connection is not None or time.monotonic() > until:
                 return connection
             time.sleep(pause)
-            pause = min(0.01, pause * 1.3)
+            pause = min(0.01, pause * 1.1)
 
 
-def _run_helper(plan: dict[str, Any]) -> dict[str, Any]:
-    """Run one attempt in a process of its own. It must not be killed half-way, so it is only ever waited for."""
-    root = str(paths.PACKAGE.parent)
-    code = f"import sys; sys.path.insert(0, {root!r}); from memtui.attach.helper import main; main()"
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        out, err = process.communicate(marshal.dumps(plan), timeout=_HELPER_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise RefusedError("The attach helper does not come back.", why="A thread of the process hangs.") from error
-    try:
-        answer = marshal.loads(out)
-    except (EOFError, ValueError, TypeError) as error:
-        last = err.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
-        raise RefusedError("The attach helper failed; the process was given back.", why=f"{last[0]}.") from error
-    assert isinstance(answer, dict)
-    return answer
+class _Helpers:
+    """The helpers of one attach, one for each attempt; the first starts up while the plan is being made."""
+
+    def __init__(self, early: bool) -> None:
+        self._stack = ExitStack()
+        self._early = self._start() if early else None
+
+    def run(self, plan: dict[str, Any]) -> dict[str, Any]:
+        """One attempt."""
+        helper, self._early = self._early or self._start(), None
+        return _run_helper(plan, helper)
+
+    def close(self) -> None:
+        """All of them have ended, or end without doing anything."""
+        self._stack.close()
+
+    def _start(self) -> HelperProcess:
+        return self._stack.enter_context(closing(HelperProcess()))
+
+
+def _run_helper(plan: dict[str, Any], helper: HelperProcess) -> dict[str, Any]:
+    return helper.run(plan)
 
 
 def _load_agent(link: AgentLink) -> Frame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from memtui import paths
@@ -23,6 +23,7 @@ _C_FUNCTIONS = ("pthread_create", "pthread_self", "pthread_detach", "munmap")
 _PYTHON_FUNCTIONS = (
     "Py_AddPendingCall", "Py_IsInitialized", "PyRun_SimpleString", "PyGILState_Ensure", "PyGILState_Release",
 )  # fmt: skip
+_PIECE_BYTES, _OVERLAP_BYTES = 128 * 1024, 64
 LIFETIME_SECONDS = 12.0
 """How long a queued start stays valid: later it does nothing when it finally runs."""
 
@@ -40,7 +41,9 @@ def build_plan(interpreter: Interpreter, identity: Identity, experimental: bool 
     symbols = {name: interpreter.symbols[name] for name in _PYTHON_FUNCTIONS if name in interpreter.symbols}
     symbols = _exports(pid, maps, libraries, _C_FUNCTIONS) | symbols
     _require(pid, symbols, (*_PYTHON_FUNCTIONS, *_C_FUNCTIONS))
-    gadgets = _find_gadgets(pid, [one for one in maps if one.path in {*libraries, interpreter.library, "[vdso]"}])
+    places = (*libraries, "[vdso]", interpreter.library)
+    code = [one for one in maps if "x" in one.permissions and one.path in places]
+    gadgets = _find_gadgets(pid, sorted(code, key=lambda one: places.index(one.path)))
     known = [identity.started_ticks, identity.start_code, identity.start_stack]
     return {"pid": pid, "identity": known, "symbols": symbols, "gadgets": gadgets}
 
@@ -99,19 +102,28 @@ def _require(pid: int, symbols: dict[str, int], names: Sequence[str]) -> None:
 
 
 def _find_gadgets(pid: int, maps: list[Mapping]) -> dict[str, int]:
+    """Where in these mappings the pieces of code are; mostly all of them near the beginning of the C library."""
     found: dict[str, int] = {}
     with RemoteMemory(pid) as memory:
-        for mapping in maps:
-            if "x" not in mapping.permissions or len(found) == len(arch.GADGETS):
-                continue
-            code = memory.read(mapping.start, mapping.end - mapping.start)
-            for name, patterns in arch.GADGETS.items():
+        for start, end in _pieces(maps):
+            code = memory.read(start, end - start)
+            for name in arch.GADGETS.keys() - found.keys():
+                patterns = arch.GADGETS[name]
                 at = next((at for pattern in patterns if (at := _find_code(code, pattern)) is not None), None)
                 if at is not None:
-                    found.setdefault(name, mapping.start + at)
+                    found[name] = start + at
+            if len(found) == len(arch.GADGETS):
+                break
     if not {"syscall_ret", "restore_rt"} <= set(found):
         raise RefusedError(f"No code can be put into process {pid}.", why="Its C library is not one memtui knows.")
     return found
+
+
+def _pieces(maps: list[Mapping]) -> Iterator[tuple[int, int]]:
+    """Start and end of pieces of these mappings that overlap by more than any piece of code that is looked for."""
+    for one in maps:
+        for start in range(one.start, one.end, _PIECE_BYTES):
+            yield start, min(one.end, start + _PIECE_BYTES + _OVERLAP_BYTES)
 
 
 def _find_code(code: bytes, pattern: bytes) -> int | None:

@@ -73,6 +73,11 @@ def choose(interpreter: Interpreter, identity: Identity, via: Via, experimental:
     return ByRemoteExec(interpreter, then)
 
 
+def needs_helper(interpreter: Interpreter, via: Via) -> bool:
+    """Whether the first try is the injector's."""
+    return via == "ptrace" or (via == "auto" and interpreter.minor < SINCE)
+
+
 class ByPtrace:
     """memtui's own injector: the best thread first, then any that waits harmlessly."""
 

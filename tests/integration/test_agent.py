@@ -96,9 +96,9 @@ def test_it_can_come_again(host: Host) -> None:
 
 def test_samples(host: Host) -> None:
     viewer = host.start()
+    first = viewer.frame("sample")
     viewer.ask("stream", interval=0.05)
     host.tell("cycles", count=3000)
-    viewer.frame("sample")
     before = viewer.frame("sample")
     viewer.ask("collect")
     while True:
@@ -117,12 +117,15 @@ def test_samples(host: Host) -> None:
     assert cost["longest_what"] == "collect"
     assert cost["longest_pause"] > 0
     assert 10_000 < cost["bytes"] < 1_000_000
+    assert first["pauses"]["count"] <= before["pauses"]["count"]
+    assert first.keys() == sample.keys()
 
 
 def test_streaming_stops(own_host: Host) -> None:
     viewer = own_host.start()
     viewer.ask("stream", interval=0.05)
-    viewer.frame("sample")
+    for _ in range(2):
+        viewer.frame("sample")
     viewer.ask("stream", interval=0)
     viewer.ask("ping")
     later = own_host.join()

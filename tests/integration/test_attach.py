@@ -16,6 +16,7 @@ from attach_driver import PROGRAM, ask, known_line, leave, state, target, tasks,
 from interpreters import Interpreter, current, interpreters
 
 from memtui.attach import inject
+from memtui.attach.helper_process import HelperProcess
 from memtui.attach.inject import Attached, attach_agent
 from memtui.errors import MemtuiError, RefusedError, TargetDiedError
 
@@ -46,9 +47,11 @@ def test_in_work_and_out(interpreter: Interpreter, mode: str) -> None:
         assert attached.hello["pid"] == one.pid
         assert attached.hello["thread"] in tasks(one.pid)
         assert 0 < attached.stop_seconds < 5
+        first = attached.link.wait_for(("sample",), 20)
         ask(attached, "stream", interval=0.05)
         sample = attached.link.wait_for(("sample",), 20)
-        assert len(sample["gc"]["stats"]) == 3
+        assert shape(first) == shape(sample)
+        assert len(first["gc"]["stats"]) == 3
         ask(attached, "stream", interval=0)
         ask(attached, "trace_start", frames=1)
         one.allocate()
@@ -56,6 +59,11 @@ def test_in_work_and_out(interpreter: Interpreter, mode: str) -> None:
         assert ask(attached, "collect")["seconds"] >= 0
         leave(attached)
         one.check_as_before(before)
+
+
+def shape(frame: Any) -> Any:
+    """The names in a frame: the first sample is made before the agent is complete, the others by its core."""
+    return {name: shape(part) for name, part in frame.items()} if isinstance(frame, dict) else None
 
 
 def test_in_a_busy_process_with_threads(interpreter: Interpreter) -> None:
@@ -260,10 +268,10 @@ def test_a_target_that_is_stopped_just_now_is_refused_and_stays_stopped(monkeypa
         before = one.traces()
         run = inject._run_helper
 
-        def stop_and_run(plan: dict[str, Any]) -> dict[str, Any]:
+        def stop_and_run(plan: dict[str, Any], helper: HelperProcess) -> dict[str, Any]:
             os.kill(one.pid, signal.SIGSTOP)
             wait_until(lambda: state(one.pid) == "T", "it stops")
-            return run(plan)
+            return run(plan, helper)
 
         monkeypatch.setattr(inject, "_run_helper", stop_and_run)
         assert "is stopped" in refusal(one.pid)
@@ -300,14 +308,60 @@ def test_other_refusals() -> None:
             attach_agent(process.pid)
 
 
+def test_a_refused_target_leaves_no_helper_behind() -> None:
+    with target(current(), "naps") as one:
+        children = Path(f"/proc/self/task/{threading.get_native_id()}/children")
+        before = children.read_text()
+        os.kill(one.pid, signal.SIGSTOP)
+        wait_until(lambda: state(one.pid) == "T", "it stops")
+        refusal(one.pid)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(inject, "choose", no_way)
+            os.kill(one.pid, signal.SIGCONT)
+            assert "no way" in refusal(one.pid)
+        assert children.read_text() == before
+
+
+def no_way(*_: Any) -> None:
+    raise RefusedError("There is no way.")
+
+
+FORKING = """
+import os, sys, time
+print("here", flush=True)
+own = sys.getswitchinterval()
+while True:
+    child = os.fork()
+    if not child:
+        os._exit(sys.getswitchinterval() != own)
+    if os.waitpid(child, 0)[1]:
+        sys.exit("a child has another switch interval")
+"""
+
+
+def test_a_child_forked_while_the_agent_arrives_is_not_in_haste(interpreter: Interpreter) -> None:
+    with subprocess.Popen(
+        [interpreter.path, "-W", "ignore", "-c", FORKING], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"here\n"
+        for _ in range(8):
+            attached = attach_agent(process.pid)
+            ask(attached, "ping")
+            leave(attached)
+        process.kill()
+        assert process.stderr.read() == b""
+
+
 def test_a_target_that_ends_while_it_is_attached_to(monkeypatch: pytest.MonkeyPatch) -> None:
     with target(current(), "naps") as one:
         run = inject._run_helper
 
-        def kill_and_run(plan: dict[str, Any]) -> dict[str, Any]:
+        def kill_and_run(plan: dict[str, Any], helper: HelperProcess) -> dict[str, Any]:
             one.process.kill()
             one.process.wait()
-            return run(plan)
+            return run(plan, helper)
 
         monkeypatch.setattr(inject, "_run_helper", kill_and_run)
         with pytest.raises(TargetDiedError):
@@ -328,13 +382,13 @@ def test_a_target_that_execs_while_it_is_attached_to_is_not_touched(
         assert process.stdout.readline() == b"here\n"
         run = inject._run_helper
 
-        def exec_and_run(plan: dict[str, Any]) -> dict[str, Any]:
+        def exec_and_run(plan: dict[str, Any], helper: HelperProcess) -> dict[str, Any]:
             assert process.stdin is not None
             assert process.stdout is not None
             process.stdin.write(b"go\n")
             process.stdin.flush()
             assert b"ready" in process.stdout.readline()
-            return run(plan)
+            return run(plan, helper)
 
         monkeypatch.setattr(inject, "_run_helper", exec_and_run)
         assert "replaced its program" in refusal(process.pid)

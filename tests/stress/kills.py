@@ -10,6 +10,7 @@ target has to be untraced, one process, right in its sums and its waits. Exit co
 from __future__ import annotations
 
 import argparse
+import marshal
 import os
 import random
 import subprocess
@@ -25,6 +26,7 @@ from interpreters import Interpreter
 
 from memtui.attach import inject
 from memtui.attach.helper import KILL_POINT_VARIABLE
+from memtui.attach.helper_process import HelperProcess
 from memtui.errors import MemtuiError
 
 MODES = ("sums", "waits", "alone")
@@ -135,25 +137,24 @@ def at_each_step(patient: Patient, tally: Tally) -> None:
             tally.count("step")
 
 
-def kill_while_tracing(patient: Patient, dice: random.Random) -> Callable[[dict[str, Any]], dict[str, Any]]:
+Run = Callable[[dict[str, Any], HelperProcess], dict[str, Any]]
+
+
+def kill_while_tracing(patient: Patient, dice: random.Random) -> Run:
     """A replacement of the injector's own: it kills the helper within two milliseconds after it took a thread."""
 
-    def run(plan: dict[str, Any]) -> dict[str, Any]:
-        import marshal
-
-        code = f"import sys; sys.path.insert(0, {str(inject.paths.PACKAGE.parent)!r})"
-        code += "; from memtui.attach.helper import main; main()"
-        pipe = subprocess.PIPE
-        with subprocess.Popen([sys.executable, "-I", "-S", "-c", code], stdin=pipe, stdout=pipe) as helper:
-            assert helper.stdin is not None
-            helper.stdin.write(marshal.dumps(plan))
-            helper.stdin.close()
-            while helper.poll() is None and not patient.traced():
-                pass
-            end = time.perf_counter() + dice.uniform(0, 0.002)
-            while time.perf_counter() < end:
-                pass
-            helper.kill()
+    def run(plan: dict[str, Any], started: HelperProcess) -> dict[str, Any]:
+        helper = started.process
+        assert helper.stdin is not None
+        helper.stdin.write(marshal.dumps(plan))
+        helper.stdin.close()
+        while helper.poll() is None and not patient.traced():
+            pass
+        end = time.perf_counter() + dice.uniform(0, 0.002)
+        while time.perf_counter() < end:
+            pass
+        helper.kill()
+        helper.wait()
         raise MemtuiError("killed" if helper.returncode == -9 else "missed")
 
     return run
