@@ -7,6 +7,7 @@ The wire is one JSON document a line: a question is ``{"do": name, "with": [argu
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -77,8 +78,10 @@ class HeapBook:
         """End the process. A question that waits in another thread is ended by this, too."""
         self._closed = True
         self._process.kill()
-        with self._lock, self._process:
-            # The with block of the process closes its pipes and reaps it.
+        with self._lock:
+            # Its pipes are closed and it is reaped; what could not be written to it any more is of no interest.
+            with contextlib.suppress(OSError), self._process:
+                pass
             self._messages.close()
 
     def facts(self) -> PictureFacts:
