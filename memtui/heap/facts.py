@@ -10,6 +10,7 @@
 ``memory``        bytes of RSS by class of mapping, as smaps names them, or null
 ``read_bytes``    memory looked at; ``kept_bytes`` of it were analysed
 ``objects``       number of objects; ``blocks`` of C memory; ``edges``; ``bytes`` (sum of the objects' sizes)
+``allocators``    bytes in use and free in Python's pools and in malloc's main heap (null: not known)
 ``quality``       share of the objects (mortal, on the heap) whose reference count equals the edges found, or null
 ``checks``        list of ``[name, passed, seen]``: the known answers that the reader checked itself against
 ``threads``       number of threads

@@ -23,6 +23,7 @@ from memtui.heap.picture import (
     Texts,
     Types,
 )
+from memtui.heap.read.allocators import measure_allocators
 from memtui.heap.read.blocks import Blocks, find_blocks, no_blocks
 from memtui.heap.read.checks import Check, run_checks
 from memtui.heap.read.classes import Classes, find_classes
@@ -216,6 +217,7 @@ class Reader:
             "blocks": blocks,
             "edges": edges,
             "bytes": int(self.sizes.sum()),
+            "allocators": measure_allocators(self.image, self.layout),
             "quality": quality,
             "checks": [[one.name, one.passed, f"{one.share:.2%} of {one.cases}"] for one in checks],
         }
