@@ -101,8 +101,9 @@ def _do(copy: FrozenCopy, do: str) -> dict[str, Any]:
 def _end(copy: FrozenCopy) -> dict[str, Any]:
     """Remove the copy, or let the process go; and have what is dead reaped."""
     copy.kill()
+    undisturbed = copy.threads.undisturbed()
     held = copy.threads.release() if copy.threads.stopped else 0.0
-    return {**copy.reap(), "held_seconds": held}
+    return {**copy.reap(), "held_seconds": held, "undisturbed": undisturbed}
 
 
 def _explain(error: Exception) -> dict[str, Any]:
@@ -121,7 +122,10 @@ def _watch(caller: _socket.socket, copy: FrozenCopy, identity: list[int]) -> Non
     poll = select.poll()
     poll.register(caller.fileno(), select.POLLIN)
     while not poll.poll(_LATE_MILLISECONDS if copy.threads.late else _WATCH_MILLISECONDS):
-        copy.threads.settle()
+        if copy.threads.stopped:
+            copy.threads.keep_late()
+        else:
+            copy.threads.settle()
         if copy.pid and _changed(copy, identity):
             copy.kill()
     caller.recv(_MOST_BYTES)

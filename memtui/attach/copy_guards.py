@@ -2,7 +2,7 @@
 
 A copy takes as long as ``fork`` does, which writes a table entry for every page of the process's own memory: 20 to
 50 ms per GB. While it lives, each page that the process changes is there twice. Measured by
-``tests/benchmarks/photographs.py``.
+``tests/benchmarks/photograph.py``.
 """
 
 from __future__ import annotations

@@ -141,6 +141,7 @@ class FrozenCopy:
         except BaseException:
             self.threads.release()
             raise
+        self.threads.keep_late()
         return {"outcome": "stopped", "stop_seconds": 0.0, **self._counts()}
 
     def _attempt(self, gentle: bool) -> dict[str, Any]:

@@ -40,7 +40,8 @@ class Photo:
     target ends the copy does too: what is read from then on is empty.
 
     ``stop_seconds``: how long the process stood still for it; None when it still does. ``retries``: how many moments
-    were no good ones. ``threads`` were stopped; ``left_alone`` were not and did not run meanwhile.
+    were no good ones. ``threads`` were stopped; ``left_alone`` were not. ``undisturbed``: none of these ran
+    meanwhile, which holds for every copy; for a held process None until it is released.
     """
 
     def __init__(self, answer: dict[str, Any], files: list[int], predicted_seconds: float, helper: CameraLink | None):
@@ -54,6 +55,7 @@ class Photo:
         self.retries: int = answer["retries"]
         self.threads: int = answer["threads"]
         self.left_alone: int = answer["left_alone"]
+        self.undisturbed: bool | None = True if helper is None or self.is_copy else None
         self._helper = helper
         self._second_stop_seconds: float | None = None
         self._released = False
@@ -75,6 +77,7 @@ class Photo:
                 self._second_stop_seconds = answer.get("stop_seconds")
             else:
                 self.stop_seconds = answer.get("held_seconds")
+                self.undisturbed = answer.get("undisturbed")
         return self._second_stop_seconds
 
 

@@ -47,23 +47,39 @@ class Standstill:
         Raises NotNowError, StoppedByUserError, EndedError, PermissionError; some may be stopped then: release them.
         """
         self.left_alone.clear()
-        self._began = time.monotonic()
         seen: set[int] = set()
         self._collect_late(seen)
-        while True:
-            fresh = self._ranked(seen, gentle)
-            if not fresh:
-                break
+        fresh = self._ranked(seen, gentle)
+        self._began = time.monotonic()
+        while fresh:
             asked = [tid for tid in fresh if self._ask(tid)]
             self._checkpoint("asked-to-stop")
             end = time.monotonic() + _STOP_PATIENCE_SECONDS
             for tid in asked:
                 self._await(tid, end)
+            fresh = self._ranked(seen, gentle)
         self._checkpoint("all-stopped")
         if not self.stopped:
             raise NotNowError("no thread can be stopped at a harmless point")
         if any(harmless.slices(self.pid, tid) is None for tid in self.left_alone):
             raise NotNowError("a thread in an uninterruptible wait cannot be watched")
+
+    def keep_late(self) -> None:
+        """For a long standstill: threads that wait uninterruptibly are to stop too, as soon as they can.
+
+        To be called again from time to time, until the release.
+        """
+        for tid in self.left_alone:
+            if tid not in self.late and tid not in self.stopped and self._waits_uninterruptibly(tid):
+                self._ask(tid)
+        for tid in list(self.late):
+            status = self._poll(tid)
+            if status is None:
+                continue
+            try:
+                self._arrived(tid, status)
+            except StoppedByUserError:
+                pass  # it stays stopped when it is released
 
     def undisturbed(self) -> bool:
         """Whether no thread that was left alone has run since."""
@@ -123,9 +139,10 @@ class Standstill:
         self.left_alone[tid] = slices
 
     def _ask(self, tid: int) -> bool:
-        """Seize one thread and ask it to stop. False when it has ended."""
+        """Seize one thread and ask it to stop; until it does it counts as late. False when it has ended."""
         try:
             ptrace.seize(tid)
+            self.late.add(tid)
             ptrace.interrupt(tid)
         except OSError as error:
             if error.errno == errno.ESRCH or self._ending(tid):
@@ -152,11 +169,9 @@ class Standstill:
                 continue
             slices = harmless.slices(self.pid, tid)
             if self._waits_uninterruptibly(tid):
-                self.late.add(tid)
                 self.left_alone[tid] = slices
                 return
             if time.monotonic() > end:
-                self.late.add(tid)
                 raise NotNowError("a thread did not stop in time")
             time.sleep(_PAUSE_SECONDS)
 
@@ -174,6 +189,7 @@ class Standstill:
             ptrace.resume(tid, _signal_of(status))  # a signal was on its way: deliver it
 
     def _arrived(self, tid: int, status: int) -> None:
+        self.late.discard(tid)
         if not os.WIFSTOPPED(status):
             if tid == self.pid:
                 raise EndedError
@@ -189,7 +205,6 @@ class Standstill:
             status = self._poll(tid)
             seen.add(tid)
             if status is not None:
-                self.late.discard(tid)
                 self._arrived(tid, status)
             elif self._waits_uninterruptibly(tid):
                 self.left_alone[tid] = slices

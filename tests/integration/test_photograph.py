@@ -178,6 +178,7 @@ def test_a_held_process_stands_still_and_goes_on(busy: Counter) -> None:
         photo.release()
         assert photo.stop_seconds
         assert photo.stop_seconds >= 0.02
+        assert photo.undisturbed
     assert busy.goes_on()
 
 
@@ -412,7 +413,8 @@ def test_several_at_once_wait_for_each_other(counter: Counter) -> None:
 
 
 PYTHONS = chosen()
-QUICK = [(PYTHONS[at % len(PYTHONS)], mode) for at, mode in enumerate(photographs.ALL_MODES) if "gil" not in mode]
+HARDEST = (*photographs.OWN_MODES, "threads", "loops_of_events", "prefork", "waits", "signals")
+QUICK = [(PYTHONS[at % len(PYTHONS)], mode) for at, mode in enumerate(HARDEST)]
 
 
 @pytest.mark.parametrize(("python", "mode"), QUICK, ids=str)
