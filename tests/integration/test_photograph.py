@@ -130,6 +130,42 @@ def test_the_process_goes_on_and_the_photograph_does_not(interpreter: Interprete
         counter.end()
 
 
+PAIRS = """
+import ctypes, sys, threading, time
+memory = bytearray(64 * 4096)
+base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+def count(at):
+    first, second = (ctypes.c_uint64.from_address(base + 4096 * page) for page in (at, 63 - at))
+    while True:
+        first.value += 1
+        second.value += 1
+for at in range(4):
+    threading.Thread(target=count, args=(at,), daemon=True).start()
+print(base, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_all_of_memory_is_of_one_instant() -> None:
+    """Threads count first on one page, then on another: in a photograph they are never apart by more than that."""
+    command = [sys.executable, "-c", "import sys; sys.setswitchinterval(0.0001)\n" + PAIRS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            base = int(process.stdout.readline())
+            seen_before = [0] * 4
+            for _ in range(12):
+                with photograph(process.pid) as photo:
+                    pages = [number(os.pread(photo.memory_fd, 8, base + 4096 * page)) for page in range(64)]
+                firsts, seconds = pages[:4], pages[:59:-1]
+                assert all(first - second in (0, 1) for first, second in zip(firsts, seconds, strict=True))
+                assert all(before <= now for before, now in zip(seen_before, firsts, strict=True))
+                seen_before = firsts
+            assert sum(seen_before) > 0
+        finally:
+            process.kill()
+
+
 def test_what_is_told_of_it(counter: Counter) -> None:
     with photograph(counter.pid) as photo:
         assert photo.stop_seconds is not None
