@@ -156,7 +156,9 @@ class Explorer:
         shelf, rows = self._shelf, self._shelf.picture.duplicates
         every = zip(rows.nodes.tolist(), rows.counts.tolist(), rows.wasted_bytes.tolist(), strict=True)
         return tuple(
-            DuplicateText(shelf.words.show(node) or "?", shelf.words.type_name(node), count, wasted, node)
+            DuplicateText(
+                shelf.words.show(node) or self._nameless(node), shelf.words.type_name(node), count, wasted, node
+            )
             for node, count, wasted in _page(every, 0, limit)
         )
 
@@ -184,6 +186,11 @@ class Explorer:
     def search(self, text: str, limit: int = 100) -> tuple[HeapFound, ...]:
         """Types, roots and texts that contain a text."""
         return tuple(_page(self._found(text), 0, limit)) if text else ()
+
+    def _nameless(self, node: int) -> str:
+        """What stands for a text that was not read."""
+        length = int(self._shelf.picture.nodes.lengths[node])
+        return f"<{length:,} bytes>" if length >= 0 else "?"
 
     def _found(self, text: str) -> Iterator[HeapFound]:
         picture, words = self._shelf.picture, text.casefold()

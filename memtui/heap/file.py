@@ -42,7 +42,6 @@ EXTENSION = ".memtui"
 FORMAT, KIND, VERSION = "memtui", "heap picture", 1
 _HEAD, _NAMES = "head.json", "names.json"
 _MOST_HEAD_BYTES = 16 * 1024 * 1024
-_MOST_NAMES_BYTES = 1024 * 1024 * 1024
 _MOST_TIMES_LARGER = 300
 """Columns inflate to 5 to 20 times their size in the file; a file that claims far more is no picture."""
 _SMALL_BYTES = 64 * 1024 * 1024
@@ -90,7 +89,8 @@ def read_picture(path: str | Path) -> tuple[Picture, Analysis | None]:
     with _open(path) as archive:
         facts = _facts(path, archive)
         with _explained(path):
-            names = json.loads(_member(archive, _NAMES, _MOST_NAMES_BYTES))
+            _check_claims(archive)
+            names = json.loads(archive.read(_NAMES))
             return from_columns(facts, names, _read_columns(archive))
 
 
@@ -153,7 +153,11 @@ def _replacing(target: Path) -> Iterator[IO[bytes]]:
 @contextlib.contextmanager
 def _open(path: str | Path) -> Iterator[zipfile.ZipFile]:
     try:
-        with Path(path).expanduser().open("rb") as file:
+        target = Path(path).expanduser()
+        if target.exists() and not target.is_file() and not target.is_dir():
+            # Opening a pipe would wait for a writer.
+            raise UsageError(f"{path} is no file of memtui.", next_step="Name a *.memtui file.")
+        with target.open("rb") as file:
             if file.read(4) != b"PK\x03\x04":
                 raise UsageError(f"{path} is no file of memtui.", next_step="Name a *.memtui file.")
             with _explained(path), zipfile.ZipFile(file) as archive:
@@ -180,7 +184,8 @@ def _damaged(path: str | Path, why: str) -> UsageError:
 def _facts(path: str | Path, archive: zipfile.ZipFile) -> Facts:
     head: Any = None
     with contextlib.suppress(*_BROKEN):
-        head = json.loads(_member(archive, _HEAD, _MOST_HEAD_BYTES))
+        if archive.getinfo(_HEAD).file_size <= _MOST_HEAD_BYTES:
+            head = json.loads(archive.read(_HEAD))
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise UsageError(f"{path} is no file of memtui.", next_step="Name a *.memtui file.")
     if head.get("kind") != KIND:
@@ -197,19 +202,19 @@ def _facts(path: str | Path, archive: zipfile.ZipFile) -> Facts:
     return facts
 
 
-def _member(archive: zipfile.ZipFile, name: str, most_bytes: int) -> bytes:
-    if archive.getinfo(name).file_size > most_bytes:
-        raise BadColumnsError(f"Its part {name} is larger than any picture's")
-    return archive.read(name)
-
-
-def _read_columns(archive: zipfile.ZipFile) -> Columns:
-    members = [one for one in archive.infolist() if one.filename.endswith(".npy")]
+def _check_claims(archive: zipfile.ZipFile) -> None:
+    """Refuse what would inflate to far more than any picture: a few bytes can be made to stand for gigabytes."""
+    members = archive.infolist()
     claimed = sum(one.file_size for one in members)
     if claimed > _SMALL_BYTES and claimed > _MOST_TIMES_LARGER * sum(one.compress_size for one in members):
         raise BadColumnsError("It claims to be larger than any picture of its size")
+
+
+def _read_columns(archive: zipfile.ZipFile) -> Columns:
     columns: Columns = {}
-    for one in members:
-        with io.BytesIO(archive.read(one)) as content:
-            columns[one.filename.removesuffix(".npy")] = np.lib.format.read_array(content, allow_pickle=False)
+    for one in archive.infolist():
+        if one.filename.endswith(".npy"):
+            with io.BytesIO(archive.read(one)) as content:
+                name = one.filename.removesuffix(".npy")
+                columns[name] = np.lib.format.read_array(content, allow_pickle=False)
     return columns

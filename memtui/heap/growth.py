@@ -17,13 +17,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from memtui.heap.graph.folds import ANY, KEYS, MODULE
+from memtui.heap.graph.folds import ANY, KEYS, LOST, MODULE, NAME
 from memtui.heap.matching import moved, same_paths, same_types
-from memtui.heap.picture import IntColumn, Kind, NodeColumn
+from memtui.heap.picture import Group, IntColumn, Kind
 from memtui.heap.shelf import Shelf
 from memtui.model.heap import HeapDiffRow
 
 CONTAINERS = (Kind.LIST, Kind.DICT, Kind.ORDERED_DICT, Kind.SET, Kind.DEQUE)
+_USUAL_CACHES = frozenset(
+    {
+        "linecache.cache",
+        "sys.path_importer_cache",
+        "encodings._cache",
+        "re._cache",
+        "re._cache2",
+        "_strptime._regex_cache",
+    }
+)
 _ENOUGH = 0.5
 """A container explains a path when it gained at least this share of the objects that the path gained."""
 _ALONE = 0.9
@@ -42,14 +52,28 @@ class _Row:
 
 
 @dataclass(frozen=True, slots=True)
+class GrownRow:
+    """A holder (a path of the later picture), the paths that it explains, and ``node``, an example of it.
+
+    ``is_container``: it gained elements. ``is_single``: the example is all there is of it, or all that matters.
+    """
+
+    holder: int
+    paths: tuple[int, ...]
+    is_container: bool
+    node: int
+    is_single: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Grown:
     """Containers in both pictures, by path: what all gained, and the one that gained most."""
 
     elements: IntColumn
     most: IntColumn
-    examples: NodeColumn
+    examples: IntColumn
     """In the later picture."""
-    before: NodeColumn
+    before: IntColumn
     """The same ones in the earlier picture."""
 
 
@@ -71,29 +95,42 @@ class Growth:
         self._grown = self._containers(count)
 
     def rows(self, limit: int) -> list[HeapDiffRow]:
-        """The greatest growth first; what only came with newly imported modules last."""
+        """The greatest growth first; last what grows in healthy programs, too (see ``_is_usual``)."""
+        return [self._row(row) for row in self._greatest(limit)]
+
+    def greatest(self, limit: int) -> list[GrownRow]:
+        """The same, as paths of the later picture, and without garbage."""
+        rows = []
+        for row in self._greatest(limit):
+            if self._kind(row.holder) == LOST:
+                continue
+            node, is_single = self._example(row)
+            rows.append(GrownRow(row.holder, tuple(row.paths), row.is_container, node, is_single))
+        return rows
+
+    def _greatest(self, limit: int) -> list[_Row]:
         found = []
         for row in self._explained():
             self_too = {*row.paths, row.holder}
             bytes_more = sum(max(int(self._size_change[path]), 0) for path in self_too)
             if bytes_more > 0 or row.is_container:
-                found.append((self._is_import(row.holder), -bytes_more, row.holder, row))
+                found.append((self._is_usual(row), -bytes_more, row.holder, row))
         found.sort(key=lambda one: one[:3])
-        return [self._row(row) for _, _, _, row in found[:limit]]
+        return [row for _, _, _, row in found[:limit]]
 
     def _containers(self, count: int) -> _Grown:
         """Containers that are there in both pictures, and how many elements they gained."""
         old, new = self._before.picture, self._after.picture
         here = np.flatnonzero(
             np.isin(new.types.kinds[new.nodes.types[: new.object_count]], CONTAINERS)
-            & (self._after.paths.of_node[: new.object_count] >= 0)
+            & (self._after.analysis.roots[: new.object_count] >= 0)
         )
         addresses = old.nodes.addresses[: old.object_count]
         there = np.minimum(np.searchsorted(addresses, new.nodes.addresses[here]), max(old.object_count - 1, 0))
         if not old.object_count:
             here, there = here[:0], there[:0]
         old_paths = self._before.paths.of_node[there]
-        same = (addresses[there] == new.nodes.addresses[here]) & (old_paths >= 0)
+        same = addresses[there] == new.nodes.addresses[here]
         same &= (
             same_types(self._before, self._after)[self._before.named_types[there]] == self._after.named_types[here]
         )
@@ -113,8 +150,9 @@ class Growth:
     def _explained(self) -> list[_Row]:
         """Rows, each with the paths that gained objects through it."""
         rows: dict[tuple[int, bool], _Row] = {}
+        lost = self._lost()
         for path in np.flatnonzero((self._count_change > 0) & (self._size_change >= 0)).tolist():
-            holder, is_container = self._holder(path)
+            holder, is_container = (lost[0], False) if self._kind(path) == LOST else self._holder(path)
             rows.setdefault((holder, is_container), _Row(holder, is_container)).paths.append(path)
         for path in np.flatnonzero(self._grown.elements > 0).tolist():
             rows.setdefault((path, True), _Row(path, True))
@@ -129,16 +167,39 @@ class Growth:
             over = self._tree.parents[path]
             if over < 0:
                 return path, False
-            is_element = self._labels[self._tree.labels[path]][0] in (ANY, KEYS)
+            is_element = self._kind(path) in (ANY, KEYS)
             if is_element and self._grown.elements[over] >= _ENOUGH * self._count_change[path]:
                 return over, True
             if self._count_change[over] <= 0:
                 return (over, True) if is_element else (path, False)
             path = over
 
-    def _is_import(self, path: int) -> bool:
+    def _lost(self) -> list[int]:
+        """Paths of garbage, which are one row: a cycle is objects of several types. The greatest growth first."""
+        lost = [path for path, over in enumerate(self._tree.parents) if over < 0 and self._kind(path) == LOST]
+        return sorted(lost, key=lambda path: -int(self._size_change[path]))
+
+    def _kind(self, path: int) -> int:
+        return self._labels[self._tree.labels[path]][0]
+
+    def _is_usual(self, row: _Row) -> bool:
+        """Newly imported modules, caches of the standard library, variables of functions that began meanwhile."""
+        if self.is_import(row.holder):
+            return True
+        path, after = row.holder, self._after
+        while (over := self._tree.parents[path]) >= 0:
+            if self._kind(path) == NAME and after.paths.text(path) in _USUAL_CACHES:
+                return True
+            path = over
+        if self._kind(path) == LOST or self._count_before[path]:
+            return False
+        root = int(after.analysis.roots[after.path_sums.examples[path]])
+        return bool(after.picture.roots.groups[root] == Group.FRAMES)
+
+    def is_import(self, path: int) -> bool:
+        """Whether a path begins in a module that was not there before."""
         while path >= 0:
-            if self._labels[self._tree.labels[path]][0] == MODULE:
+            if self._kind(path) == MODULE:
                 return bool(self._count_before[path] == 0)
             path = self._tree.parents[path]
         return False
@@ -149,7 +210,7 @@ class Growth:
         node, one = self._example(row)
         before = int(self._grown.before[path]) if one and row.is_container else None
         kind = after.type_names[self._tree.types[path]]
-        holds = after.picture.nodes.lengths[node] >= 0 and after.words.kind(node) in CONTAINERS
+        holds = self._kind(path) != LOST and after.words.kind(node) in CONTAINERS
         sums = after.path_sums
         return HeapDiffRow(
             label=after.chains.path(node) if one else after.paths.text(path),

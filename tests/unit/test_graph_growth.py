@@ -10,6 +10,7 @@ import pytest
 from pictures import Heap
 
 from memtui.heap.compare import born_and_alive, compare
+from memtui.heap.graph.labels import GARBAGE
 from memtui.heap.picture import Group, Link
 from memtui.heap.shelf import Shelf
 from memtui.model.heap import HeapDiff
@@ -107,7 +108,8 @@ def tracebacks(heap: Heap, main: int, entries: int) -> None:
 
 def thread_local(heap: Heap, main: int, entries: int) -> None:
     local = heap.value(main, "tl", heap.add("_thread._local"))
-    names = heap.field(local, "<+48>", heap.add("dict"))
+    threads = heap.field(local, "<per thread>", heap.add("dict"))
+    names = heap.value(threads, heap.add("weakref.ReferenceType"), heap.add("dict"))
     buffer = heap.value(names, "buf", heap.add("list"))
     heap.items(buffer, [payload(heap, "__main__.Leaked") for _ in range(entries)])
 
@@ -142,7 +144,7 @@ LEAKS = [
     (closure, "__main__.handler.__closure__[0].cell_contents", "list"),
     (tasks, "__main__.TASKS", "set"),
     (tracebacks, "__main__.ERRORS", "list"),
-    (thread_local, "__main__.tl.<+48><dict>['buf']", "list"),
+    (thread_local, "__main__.tl.<per thread>['buf']", "list"),
     (a_deque, "__main__.QUEUE", "collections.deque"),
     (texts, "__main__.CACHE", "dict"),
     (locals_of_a_thread, "thread 7 worker() local 'mine'", "list"),
@@ -234,7 +236,37 @@ def imported(heap: Heap, main: int, entries: int) -> None:
 def test_imported_modules_come_last() -> None:
     rows = by_holder(application(imported, 200, 1), application(imported, 1200, 2)).rows
     assert rows[0].label == "__main__.CACHE"
-    assert rows[-1].label == "unicodedata"
+    assert "unicodedata" in [row.label for row in rows[-2:]]
+
+
+def cycles(heap: Heap, main: int, entries: int) -> None:
+    """Garbage that nobody collects."""
+    for _ in range(entries):
+        thing = payload(heap, "__main__.Leaked")
+        heap.attribute(thing, "self", thing)
+
+
+def test_garbage_is_one_row() -> None:
+    rows = by_holder(application(cycles, 200, 1), application(cycles, 1200, 2)).rows
+    assert (rows[0].label, rows[0].count_change >= 4000, rows[0].elements_after) == (GARBAGE, True, None)
+    assert not [row for row in rows[1:] if row.label == GARBAGE]
+
+
+def called(heap: Heap, main: int, entries: int) -> None:
+    """A leak of a few, and a function at work with much, or the standard library's cache of source lines."""
+    texts(heap, main, entries // 10)
+    lines = heap.value(heap.module("linecache"), "cache", heap.add("dict"))
+    if entries > 500:
+        rows = heap.root(heap.add("list"), "thread 1 work() local 'rows'", Group.FRAMES)
+        heap.items(rows, [heap.add("bytes", 5000) for _ in range(2000)])
+        for number in range(2000):
+            heap.value(lines, heap.text(f"file{number}.py"), heap.add("tuple", 2000))
+
+
+def test_what_is_usual_comes_last() -> None:
+    rows = by_holder(application(called, 200, 1), application(called, 1200, 2)).rows
+    assert rows[0].label == "__main__.CACHE"
+    assert [row.label for row in rows[-3:-1]] == ["thread 1 work() local 'rows'", "linecache.cache"]
 
 
 def test_by_type() -> None:

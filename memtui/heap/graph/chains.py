@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from memtui.heap.graph.analysis import Analysis
-from memtui.heap.graph.labels import MODULES_ROOT, Labels
+from memtui.heap.graph.labels import GARBAGE, MODULES_ROOT, PER_THREAD, Labels
 from memtui.heap.graph.words import Words
 from memtui.heap.picture import NOBODY, Group, IntColumn, Picture
 from memtui.model.heap import HolderChain, HolderStep
@@ -14,7 +14,6 @@ MAX_STEPS = 120
 """A longer chain is shown without its middle."""
 _MAX_PERIOD, _LEAST_REPEATS = 6, 4
 _MOST_PARTS, _LAST_PARTS = 40, 12
-GARBAGE = "(no holder: garbage that waits for the collector)"
 
 
 class Chains:
@@ -83,6 +82,9 @@ class Chains:
             else:
                 label = self._labels.edge(nodes[position], edge)
             position += 1
+            if label.endswith(PER_THREAD) and position < end and self._labels.is_value(edges[position]):
+                # A dict with a dict for each thread: its key says nothing.
+                position += 1
             tokens.append((label, nodes[position]))
         return tokens
 

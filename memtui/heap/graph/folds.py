@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memtui.heap.graph.analysis import Analysis
-from memtui.heap.graph.labels import DICT_FIELD, MODULES_ROOT, Labels
+from memtui.heap.graph.labels import DICT_FIELD, GARBAGE, MODULES_ROOT, Labels
 from memtui.heap.graph.words import Words
 from memtui.heap.picture import NOBODY, Group, Link, NodeColumn, Picture
 
-ANY, KEYS, MEMORY, CLASS, FIELD, NAME, LOCAL, MODULE, ROOT = range(9)
+ANY, KEYS, MEMORY, CLASS, LOST, FIELD, NAME, LOCAL, MODULE, ROOT = range(10)
 """Kinds of folded labels; the last five have a number: a field, a node (the name) or a root."""
-_SIMPLE = {ANY: "[*]", KEYS: "<key *>", MEMORY: ".<memory>", CLASS: ".__class__"}
+_SIMPLE = {ANY: "[*]", KEYS: "<key *>", MEMORY: ".<memory>", CLASS: ".__class__", LOST: GARBAGE}
 _MOST_NAMES = 500
 """A larger ``__dict__`` that is no module's is used as a mere dict: its keys vary."""
 
@@ -21,7 +21,7 @@ Label = tuple[int, str]
 
 
 class Folds:
-    """``labels`` are the distinct ones; ``of_node`` is the row of the one that holds each node (-1: garbage)."""
+    """``labels`` are the distinct ones; ``of_node`` is the row of the one that holds each node ."""
 
     def __init__(self, picture: Picture, analysis: Analysis, words: Words, namespaces: NDArray[np.bool_]) -> None:
         self._picture, self._words = picture, words
@@ -32,7 +32,6 @@ class Folds:
         merged = {label: row for row, label in enumerate(dict.fromkeys(texts))}
         self.labels: list[Label] = list(merged)
         self.of_node: NodeColumn = np.array([merged[text] for text in texts] or [0], np.int32)[rows]
-        self.of_node[analysis.roots == NOBODY] = NOBODY
 
     def _named(self, analysis: Analysis, namespaces: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Dicts whose keys are names: they stay in the path."""
@@ -48,6 +47,7 @@ class Folds:
         picture, edges = self._picture, self._picture.edges
         count = len(picture.nodes)
         kinds, numbers = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        kinds[analysis.roots == NOBODY] = LOST
         starts = np.flatnonzero(analysis.depths == 0)
         kinds[starts], numbers[starts] = ROOT, analysis.roots[starts]
         held = np.flatnonzero(analysis.holder_edges >= 0)

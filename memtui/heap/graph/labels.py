@@ -7,6 +7,9 @@ from memtui.heap.picture import Link, Picture
 
 DICT_FIELD = ".__dict__"
 MODULES_ROOT = "sys.modules"
+PER_THREAD = "<per thread>"
+"""The field of a ``threading.local`` in which its attributes are."""
+GARBAGE = "(no holder: garbage that waits for the collector)"
 _FRAMES = {"coroutine": ".cr_frame", "async_generator": ".ag_frame", "frame": ""}
 
 
@@ -47,6 +50,10 @@ class Labels:
     def is_dict_field(self, edge: int) -> bool:
         """From an object to the dict of its attributes."""
         return self._edges.links[edge] == Link.FIELD and self._fields[int(self._edges.numbers[edge])] == DICT_FIELD
+
+    def is_value(self, edge: int) -> bool:
+        """From a dict to a value in it."""
+        return bool(self._edges.links[edge] == Link.VALUE)
 
     def name_in_dict(self, edge: int) -> str | None:
         """The key of a value that is a Python name: ``.__dict__['name']`` is the same as ``.name``."""

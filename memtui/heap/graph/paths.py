@@ -26,7 +26,7 @@ _MOST_ANY = 3
 """Containers in containers in containers: deeper ones are one path."""
 _MOST_STEPS = 24
 _MOST_TURNS = 3
-_STAR = 9
+_STAR = 10
 """Kind of a label that stands for going round any number of times."""
 
 
@@ -67,7 +67,10 @@ class HolderPaths:
         self._number(analysis, folds.of_node.astype(np.int64) * self._type_count + types)
 
     def _number(self, analysis: Analysis, last: IntColumn) -> None:
-        """``last`` is each node's label and type in one number, the last step of its path."""
+        """``last`` is each node's label and type in one number, the last step of its path. Garbage has no other."""
+        lost = np.flatnonzero(analysis.roots == NOBODY)
+        keys, rows = np.unique(self._key(np.full(len(lost), NOBODY), last[lost]), return_inverse=True)
+        self.of_node[lost] = np.array([self._path(key) for key in keys.tolist()], np.int32)[rows]
         for step in Levels(analysis.depths).down():
             nodes = step.nodes
             holders = analysis.holders[nodes]
