@@ -60,7 +60,9 @@ HARMLESS_WAITS: Mapping[int, str] = {
     212: "recvmsg", 242: "accept4", 260: "wait4", 441: "epoll_pwait2",
 }  # fmt: skip
 """Without nanosleep, nor clock_nanosleep of a duration: they would be made again from their beginning."""
-INTERRUPTED_FOR_C_CODE: Collection[int] = frozenset({22, 137, 202, 203, 206, 207, 211, 212, 242, 441})
+INTERRUPTED_FOR_C_CODE: Collection[int] = frozenset(
+    {4, 22, 137, 192, 193, 202, 203, 206, 207, 211, 212, 242, 243, 292, 441}
+)
 
 
 def stack_pointer(raw: bytes) -> int:

@@ -81,12 +81,12 @@ class FrozenCopy:
             self.unreaped.append(self._inner or self._number_in_target(copy))
         self._inner = 0
         checkpoint("before-kill")
-        os.kill(copy, _SIGKILL)
-        checkpoint("copy-killed")
         try:
+            os.kill(copy, _SIGKILL)
+            checkpoint("copy-killed")
             while os.WIFSTOPPED(os.waitpid(copy, ptrace.WALL)[1]):
                 pass
-        except ChildProcessError:
+        except (ChildProcessError, ProcessLookupError):
             pass
         checkpoint("copy-collected")
 

@@ -5,8 +5,8 @@ application sees, and that nobody reaps. It is told from the application's own c
 has no exit signal (which only a bare ``clone`` gives), never executed a program, and is dead by SIGKILL or by an exit
 with code 0.
 
-A copy that lives and that nobody traces cannot be: its first instructions are those of ``_exit``. It is looked for
-all the same, and ended: by the signs above, and by its blocked signals.
+A copy that lives and that nobody traces is about to end: its first instructions are those of ``_exit``. It is waited
+for; one that has all signals blocked, as only memtui does, is killed to be sure.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from memtui.observe.process import children
 
 _PF_FORKNOEXEC = 0x40
 _KILLED, _LEFT = 9, 0
-_PARENT, _SESSION, _FLAGS, _EXIT_SIGNAL, _EXIT_CODE = 1, 3, 6, 35, 49
+_PARENT, _SESSION, _FLAGS, _STARTED, _EXIT_SIGNAL, _EXIT_CODE = 1, 3, 6, 19, 35, 49
 """Fields of ``/proc/PID/stat`` after the name (``proc_pid_stat(5)``)."""
 _DYING_SECONDS = 2.0
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PAUSE_SECONDS = 0.002
 
 
@@ -42,29 +43,31 @@ class _Child:
     exit_signal: int
     exit_code: int
     session: int
+    age_seconds: float
 
 
 def find(pid: int) -> list[int]:
     """The dead copies among the children of process ``pid``, by the numbers by which itself knows them.
 
-    Living ones without a tracer are ended first.
+    Living ones without a tracer are waited for.
     """
     end_strays(pid)
     return [one.inner for one in _unexecuted_children(pid) if _is_dead_copy(one) and not one.exit_signal]
 
 
 def end_strays(pid: int, session: int | None = None) -> int:
-    """Kill the copies that nobody traces among the children of ``pid``, and wait until they are dead.
+    """Wait until the copies that nobody traces among the children of ``pid`` are dead.
 
     They have no exit signal; with ``session`` those with one that belong to it are meant. Returns their number.
     """
-    strays = [one.pid for one in _unexecuted_children(pid) if _is_stray(one, session)]
+    strays = [one for one in _unexecuted_children(pid) if _is_stray(one, session)]
     for one in strays:
-        try:
-            os.kill(one, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-        wait_until_dead(one)
+        if one.blocked_signals == ALL_BLOCKED:
+            try:
+                os.kill(one.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        _wait_until_dead(one.pid)
     return len(strays)
 
 
@@ -81,8 +84,8 @@ def reap_own(session: int) -> int:
     return reaped
 
 
-def wait_until_dead(pid: int) -> None:
-    """Wait until a process that was killed is dead: a large one takes some time to end."""
+def _wait_until_dead(pid: int) -> None:
+    """A large process takes some time to end."""
     end = time.monotonic() + _DYING_SECONDS
     while time.monotonic() < end:
         fields = _stat(pid)
@@ -96,7 +99,10 @@ def _is_dead_copy(child: _Child) -> bool:
 
 
 def _is_stray(child: _Child, session: int | None) -> bool:
-    if child.is_dead or child.has_tracer or child.blocked_signals != ALL_BLOCKED:
+    """An old one with other signals blocked is the application's own: it would have ended long ago."""
+    if child.is_dead or child.has_tracer:
+        return False
+    if child.blocked_signals != ALL_BLOCKED and child.age_seconds > _DYING_SECONDS:
         return False
     return not child.exit_signal if session is None else child.session == session
 
@@ -118,6 +124,7 @@ def _unexecuted_children(pid: int) -> Iterator[_Child]:
                 exit_signal=int(fields[_EXIT_SIGNAL]),
                 exit_code=int(fields[_EXIT_CODE]),
                 session=int(fields[_SESSION]),
+                age_seconds=time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[_STARTED]) / _TICKS_PER_SECOND,
             )
 
 

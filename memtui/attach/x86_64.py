@@ -57,7 +57,9 @@ HARMLESS_WAITS: Mapping[int, str] = {
 }  # fmt: skip
 """Calls in which a thread sleeps outside of any allocator."""
 FUTEX_WAIT_BITSET = 9
-INTERRUPTED_FOR_C_CODE: Collection[int] = frozenset({128, 232, 281, 441, 43, 288, 45, 47, 42})
+INTERRUPTED_FOR_C_CODE: Collection[int] = frozenset(
+    {42, 43, 44, 45, 46, 47, 65, 128, 208, 220, 232, 281, 288, 299, 333, 441}
+)
 """Waits that C code may see end with EINTR after a stop (Python itself goes on waiting, PEP 475)."""
 
 

@@ -331,7 +331,9 @@ def killed_at(pid: int, step: str) -> None:
         link.finish()
 
 
-@pytest.mark.parametrize("step", ["cloned", "all-released", "copy-held", "handed-over", "copy-collected"])
+@pytest.mark.parametrize(
+    "step", ["registers-set", "cloned", "all-released", "copy-held", "handed-over", "copy-collected"]
+)
 def test_leftovers_are_found_and_cleaned(counter: Counter, step: str) -> None:
     killed_at(counter.pid, step)
     assert leftovers.end_strays(counter.pid) in (0, 1)  # it may still be dying
