@@ -21,6 +21,9 @@ COMMANDS = {
     "profile": "memtui.cli.profile",
     "ps": "memtui.cli.ps",
     "doctor": "memtui.cli.doctor",
+    "snapshot": "memtui.cli.snapshot",
+    "diff": "memtui.cli.diff",
+    "open": "memtui.cli.open",
 }
 """Name of a command, and the module that has ``HELP``, ``configure(parser)`` and ``run(args)`` for it.
 
@@ -33,6 +36,7 @@ examples:
   memtui run --demo            a small program that leaks, under the dashboard
   memtui attach 4242           the dashboard on a running process
   memtui run app.py --port 80  a program of your own; what follows the script is its own
+  memtui snapshot 4242         a heap picture in a file; two of them: memtui diff A B
   memtui COMMAND --help        all about one command
 """
 

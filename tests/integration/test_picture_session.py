@@ -71,6 +71,7 @@ def test_traced_groups_travel_with_the_picture() -> None:
     with growing(sys.executable) as process, watching(process) as session:
         session.request(StartTracing(3))
         until(lambda: session.state.tracing is not None and session.state.tracing.on)
+        grow(process, 100)
         session.request(TakeSnapshot())
         taken(session, 1)
         grow(process, 2000)

@@ -152,7 +152,7 @@ class HeapScreen(BookScreen[None]):
         elif len(self._pile) > (0 if self._has_list else 1):
             self._pile.pop()
             self._turned()
-        elif not self.memtui.files:
+        elif len(self.app.screen_stack) > 1:
             self.dismiss(None)
 
     def _turned(self) -> None:
