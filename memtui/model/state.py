@@ -7,6 +7,7 @@ from enum import Enum
 
 from memtui.model.allocation import Allocations, GroupBy, Snapshot, Tracing
 from memtui.model.command import Command
+from memtui.model.evidence import Evidence
 from memtui.model.gc import GcPauses, GcState
 from memtui.model.sample import Cost, Series
 from memtui.model.target import Ending, ProcessFacts, Rung, Target
@@ -107,5 +108,7 @@ class State:
     processes: tuple[ProcessFacts, ...] = ()
     """The target and its descendants, looked at every few seconds; bounded."""
     picturing: Picturing | None = None
+    evidence: Evidence | None = None
+    """What grew over the heap pictures; None before there are two."""
     question: Question | None = None
     """The last question; it stays after it was answered."""

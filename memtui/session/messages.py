@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from memtui.model.allocation import Allocations, GroupBy, Snapshot, Tracing
 from memtui.model.command import Command
+from memtui.model.evidence import Evidence
 from memtui.model.gc import GcPauses, GcState
 from memtui.model.sample import Sample
 from memtui.model.state import EventKind, Picturing
@@ -141,6 +142,13 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceFound:
+    """The pictures were compared."""
+
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The target is gone."""
 
@@ -160,6 +168,7 @@ Message = (
     | SnapshotTaken
     | SnapshotDropped
     | PictureProgressed
+    | EvidenceFound
     | Asked
     | OutputArrived
     | Busy

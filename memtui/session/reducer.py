@@ -124,6 +124,11 @@ def _snapshot_dropped(message: m.SnapshotDropped, state: State) -> State:
 
 
 @_fold.register
+def _evidence_found(message: m.EvidenceFound, state: State) -> State:
+    return replace(state, evidence=message.evidence)
+
+
+@_fold.register
 def _picture_progressed(message: m.PictureProgressed, state: State) -> State:
     return replace(state, picturing=message.progress)
 

@@ -14,6 +14,7 @@ from memtui.model.target import Rung
 from memtui.model.units import format_bytes
 from memtui.session import messages as m
 from memtui.session.agent_port import AgentPort
+from memtui.session.gathering import EvidenceOver, Gatherer
 from memtui.session.pictures import PictureFolder
 from memtui.session.picturing import Photographer, Pictured, PictureOver, PictureStep, traced_groups
 from memtui.session.scanning import Scanner, ScanOver
@@ -22,7 +23,7 @@ from memtui.session.snapshotting import scanned_snapshot
 COUNTED_INSIDE = 3_000_000
 """With more objects than this the agent would keep the GIL for too long to count them: they are scanned instead."""
 _BEGINNING = Picturing("waiting for a good moment", 0.0)
-Arrived = ScanOver | PictureStep | PictureOver
+Arrived = ScanOver | PictureStep | PictureOver | EvidenceOver
 
 
 class SnapshotDesk:
@@ -50,6 +51,7 @@ class SnapshotDesk:
         self._observe_only = observe_only
         self._scanner = Scanner(deliver)
         self._photographer = Photographer(deliver)
+        self._gatherer = Gatherer(deliver)
         self._folder = PictureFolder()
         self._picturing = False
         self._lines: Allocations | None = None
@@ -75,12 +77,15 @@ class SnapshotDesk:
             self._scanned(item)
         elif isinstance(item, PictureOver):
             self._pictured(item)
+        elif isinstance(item, EvidenceOver):
+            self._compared(item)
         elif self._picturing and self._state().ending is None:
             self._emit(m.PictureProgressed(item.progress))
 
     def leave(self) -> None:
         """End what is under way, and delete the pictures."""
         self._photographer.stop()
+        self._gatherer.stop()
         self._scanner.stop()
         self._folder.remove()
 
@@ -122,6 +127,20 @@ class SnapshotDesk:
         else:
             self._note(EventKind.WARNING, f"No snapshot: process {pid} is not the one watched any more.")
         self._drop_oldest()
+        self._compare(pid)
+
+    def _compare(self, pid: int) -> None:
+        """What grew over the pictures that are kept; the quick ones do not say who holds what."""
+        pictures = [one.picture for one in self._state().snapshots if one.picture is not None]
+        files = [one.path for one in pictures if one.pid == pid and not one.quick]
+        if len(files) >= 2:
+            self._gatherer.start(pid, files)
+
+    def _compared(self, over: EvidenceOver) -> None:
+        if isinstance(over.outcome, MemtuiError):
+            self._note(EventKind.WARNING, f"No diagnosis: {over.outcome}")
+        elif over.pid == self._pid():
+            self._emit(m.EvidenceFound(over.outcome))
 
     def _snapshot_of(self, made: Pictured) -> Snapshot:
         return Snapshot(

@@ -1,0 +1,97 @@
+"""What kind of leak a growing holder is, by how it is held and what it holds; and what to do about each kind."""
+
+from __future__ import annotations
+
+from memtui.model.evidence import GrownHolder
+from memtui.model.suspect import Category
+
+ADVICE: dict[Category, str] = {
+    "growing-collection": "Bound it or take out what is done with; if others own its elements, hold them weakly "
+    "(weakref.WeakValueDictionary, WeakSet).",
+    "listener": "Unsubscribe what is no longer needed, or hold the callbacks weakly (weakref.WeakMethod).",
+    "closure": "The function keeps what it closes over: pass data in, or drop the function when it is done.",
+    "unbounded-cache": "Give the cache a bound (lru_cache(maxsize=...), an expiry); on methods it also keeps every "
+    "self: use functools.cached_property, or a cache for each instance.",
+    "bounded-cache": "No leak: it stops at its bound. Lower the bound if that is too much.",
+    "mutable-default": "A default argument is made once and shared by all calls: use None and make it inside.",
+    "cycle": "Only the collector frees these: break the cycle (weakref), and see that gc is enabled, not frozen, and "
+    "its thresholds are not too high.",
+    "task": "Await or cancel the tasks, give them a timeout, and drop references to those that are done.",
+    "traceback": "A kept exception keeps its frames and all their variables: log it and drop it, or call "
+    "traceback.clear_frames().",
+    "thread-local": "Clear it at the end of each request, or bound the number of threads.",
+    "linked-structure": "Each element keeps the next one: cut it where it is no longer needed.",
+    "type-creation": "Classes made while the program runs are kept by registries and by their bases: make each once.",
+    "c-extension": "Nothing in Python refers to them: code written in C took a reference and did not give it back. "
+    "Update the extension, or report it.",
+    "native": "Memory outside of Python's objects: look for C code that does not free (memtui native), or buffers "
+    "that are not closed.",
+    "unknown": "See who holds them in the heap screen, and why they are not let go.",
+}  # fmt: skip
+
+_TASKS = ("_asyncio.Task", "asyncio.tasks.Task", "_asyncio.Future", "asyncio.futures.Future", "coroutine", "generator",
+          "async_generator")  # fmt: skip
+_TRACES = ("traceback", "frame")
+_BUILTIN_CONTAINERS = frozenset(("dict", "list", "tuple", "set", "cell", "str", "int", "float", "bytes", "bytearray"))
+_OWN_BOUND = (
+    "re._cache", "re._cache2", "struct._cache", "linecache.cache", "fnmatch.", "sre_compile.", "typing.",
+    "urllib.parse._parse_cache", "encodings._cache", "functools._", "tokenize.", "ast.",
+)  # fmt: skip
+"""Caches of the standard library that bound themselves by their own code."""
+_MANY = 0.3
+
+
+def categorise(holder: GrownHolder) -> Category:
+    """The category of a holder that is not bounded."""
+    labels = [step.label for step in holder.chain]
+    types = [step.type for step in holder.chain]
+    gained = main_types(holder)
+    if holder.group == "unknown":
+        return "traceback" if "traceback" in gained else "c-extension"
+    if "traceback" in gained and any(name in gained for name in _TRACES):
+        return "traceback"
+    if any(name in gained for name in _TASKS):
+        return "task"
+    if is_bounded(holder):
+        return "bounded-cache"
+    if any("lru_cache" in name for name in types):
+        return "unbounded-cache"
+    if any("__defaults__" in label or "__kwdefaults__" in label for label in labels):
+        return "mutable-default"
+    if any("<per thread>" in label for label in labels) or "thread dict" in holder.root:
+        return "thread-local"
+    if "type" in gained or any(name.endswith(("Meta", "ABCMeta")) for name in gained):
+        return "type-creation"
+    if any("__closure__" in label or "cell_contents" in label for label in labels) or {"function", "cell"} <= gained:
+        return "closure"
+    if "method" in gained:
+        return "listener"
+    if ")*" in holder.path and holder.elements is None:
+        return "linked-structure"
+    if "cache" in holder.path.rsplit(".", 1)[-1].lower():
+        return "unbounded-cache"
+    return "growing-collection" if holder.elements is not None else "unknown"
+
+
+def is_bounded(holder: GrownHolder) -> bool:
+    """Whether it stops by itself: it says so, or is known to."""
+    if holder.bound is not None and holder.elements is not None and holder.elements[-1] <= holder.bound:
+        return True
+    return holder.path.startswith(_OWN_BOUND)
+
+
+def main_types(holder: GrownHolder) -> set[str]:
+    """Types of which the holder gained many."""
+    most = max((one.objects for one in holder.types), default=0)
+    return {one.type for one in holder.types if one.objects >= _MANY * most}
+
+
+def telling_type(holder: GrownHolder) -> str | None:
+    """The type that says most about what was gained: the program's own before Python's containers and texts."""
+    many = [one for one in holder.types if one.type in main_types(holder)]
+    own = [one for one in many if one.type not in _BUILTIN_CONTAINERS]
+    qualified = [one for one in own if "." in one.type]
+    for some in (qualified, own, many):
+        if some:
+            return max(some, key=lambda one: one.size_bytes).type
+    return None

@@ -1,0 +1,181 @@
+"""What grew over several pictures of one process, holder by holder, with what each of them gained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+
+from memtui.heap.graph.chains import Chains
+from memtui.heap.growth import Growth, GrownRow
+from memtui.heap.matching import moved, same_paths
+from memtui.heap.picture import NOBODY, IntColumn, Link
+from memtui.heap.shelf import Shelf
+from memtui.model.evidence import Evidence, GrownHolder, GrownType, Look
+
+_MOST_HOLDERS = 40
+_MOST_TYPES = 8
+_BOUND_NAMES = frozenset(
+    ("maxsize", "_maxsize", "max_size", "_max_size", "maxlen", "_maxlen", "capacity", "_capacity", "max_entries",
+     "_max_entries", "_Cache__maxsize", "limit", "_limit", "size_limit")
+)  # fmt: skip
+"""Attributes in which caches written in Python keep how much they allow themselves (cachetools, Django, ...)."""
+_OWNER_STEPS = 3
+
+
+def gather_evidence(shelves: Sequence[Shelf]) -> Evidence:
+    """What the pictures tell, which are in the order of time; at least two, none of them quick."""
+    last = shelves[-1]
+    growth = Growth(shelves[0], last)
+    looks = _Looks(shelves)
+    holders = [looks.holder(row, growth) for row in growth.greatest(_MOST_HOLDERS)]
+    return Evidence(looks.looks(), tuple(holders), looks.garbage(), looks.types())
+
+
+class _Looks:
+    """Figures of all pictures by the folded paths of the last one."""
+
+    def __init__(self, shelves: Sequence[Shelf]) -> None:
+        self._shelves = shelves
+        last = self._last = shelves[-1]
+        count = len(last.paths.tree.parents)
+        self._sizes: list[IntColumn] = []
+        self._counts: list[IntColumn] = []
+        self._elements: list[IntColumn] = []
+        for shelf in shelves:
+            rows = same_paths(shelf, last) if shelf is not last else np.arange(count, dtype=np.int32)
+            sums = shelf.path_sums
+            self._sizes.append(moved(sums.sizes, rows, count))
+            self._counts.append(moved(sums.counts, rows, count))
+            self._elements.append(moved(sums.elements, rows, count))
+
+    def looks(self) -> tuple[Look, ...]:
+        """The pictures themselves."""
+        first = _seconds(self._shelves[0])
+        return tuple(_look(shelf, _seconds(shelf) - first) for shelf in self._shelves)
+
+    def holder(self, row: GrownRow, growth: Growth) -> GrownHolder:
+        """One holder at each look."""
+        last = self._last
+        paths = sorted({*row.paths, row.holder})
+        node = row.node
+        chain = last.chains.chain(node)
+        grown = [(path, self._counts[-1][path] - self._counts[0][path]) for path in row.paths]
+        return GrownHolder(
+            path=last.paths.text(row.holder),
+            type=last.type_names[last.paths.tree.types[row.holder]],
+            group=chain.group,
+            root=chain.root,
+            chain=chain.steps,
+            sizes_bytes=tuple(int(column[paths].sum()) for column in self._sizes),
+            objects=tuple(int(column[paths].sum()) for column in self._counts),
+            elements=tuple(int(column[row.holder]) for column in self._elements) if row.is_container else None,
+            bound=self._bound(node, last.chains),
+            types=self._gained([path for path, more in grown if more > 0]),
+            retained_bytes=int(last.analysis.retained[node]) if row.is_single else None,
+            imported=growth.is_import(row.holder),
+        )
+
+    def garbage(self) -> tuple[GrownType, ...]:
+        """Types of which more objects wait for the collector."""
+        return _changes(_garbage_by_type(self._shelves[0]), _garbage_by_type(self._last))
+
+    def types(self) -> tuple[GrownType, ...]:
+        """Growth by type, whoever holds them."""
+        return _changes(_by_type(self._shelves[0]), _by_type(self._last))
+
+    def _gained(self, paths: list[int]) -> tuple[GrownType, ...]:
+        totals: dict[str, list[int]] = {}
+        for path in paths:
+            name = self._last.type_names[self._last.paths.tree.types[path]]
+            total = totals.setdefault(name, [0, 0])
+            total[0] += int(self._counts[-1][path] - self._counts[0][path])
+            total[1] += int(self._sizes[-1][path] - self._sizes[0][path])
+        rows = [GrownType(name, count, size) for name, (count, size) in totals.items() if count > 0]
+        return tuple(sorted(rows, key=lambda one: -one.size_bytes)[:_MOST_TYPES])
+
+    def _bound(self, node: int, chains: Chains) -> int | None:
+        """The most elements that a container, or the object that has it, allows itself."""
+        limits = self._last.picture.limits
+        holders = self._last.analysis.holders
+        for _ in range(_OWNER_STEPS):
+            if node == NOBODY:
+                return None
+            found = np.flatnonzero(limits.nodes == node)
+            if len(found):
+                return int(limits.most[found[0]])
+            named = self._named_bound(node)
+            if named is not None:
+                return named
+            node = int(holders[node])
+        return None
+
+    def _named_bound(self, node: int) -> int | None:
+        picture, words = self._last.picture, self._last.words
+        edges = picture.edges
+        begin, end = int(edges.starts[node]), int(edges.starts[node + 1])
+        if end - begin > 200:
+            return None
+        for edge in range(begin, end):
+            link, number = edges.links[edge], int(edges.numbers[edge])
+            if link == Link.ATTRIBUTE or (link == Link.VALUE and self._last.namespaces[node]):
+                if words.text(number) in _BOUND_NAMES:
+                    shown = words.show(int(edges.targets[edge]))
+                    if shown is not None and shown.isdigit() and int(shown) > 1:
+                        return int(shown)
+        return None
+
+
+def _look(shelf: Shelf, at_seconds: float) -> Look:
+    facts = shelf.picture.facts
+    allocators = facts.get("allocators") or {}
+    used = [allocators.get(name) for name in ("pool_used", "heap_used")]
+    free = [allocators.get(name) for name in ("pool_free", "heap_free")]
+    memory = facts.get("memory") or {}
+    anonymous = [memory[name] for name in ("heap", "anonymous") if name in memory]
+    garbage = shelf.analysis.roots == NOBODY
+    return Look(
+        at_seconds=round(at_seconds, 3),
+        rss_bytes=facts.get("rss_bytes"),
+        anonymous_bytes=sum(anonymous) if anonymous else None,
+        objects_bytes=facts["bytes"],
+        objects=facts["objects"],
+        garbage_bytes=int(shelf.picture.nodes.sizes[garbage].sum()),
+        garbage_objects=int(garbage.sum()),
+        allocated_bytes=sum(one for one in used if one is not None) if any(used) else None,
+        free_bytes=sum(one for one in free if one is not None) if any(used) else None,
+        stop_seconds=facts.get("stop_seconds"),
+    )
+
+
+def _seconds(shelf: Shelf) -> float:
+    return datetime.fromisoformat(str(shelf.picture.facts["taken_at"]).replace("Z", "+00:00")).timestamp()
+
+
+_Figures = dict[str, tuple[int, int]]
+
+
+def _by_type(shelf: Shelf) -> _Figures:
+    return _figures(shelf, np.ones(len(shelf.picture.nodes), np.bool_))
+
+
+def _garbage_by_type(shelf: Shelf) -> _Figures:
+    return _figures(shelf, shelf.analysis.roots == NOBODY)
+
+
+def _figures(shelf: Shelf, counted: np.ndarray) -> _Figures:
+    count = len(shelf.type_names)
+    types = shelf.named_types[counted]
+    counts = np.bincount(types, minlength=count).tolist()
+    sizes = np.bincount(types, shelf.picture.nodes.sizes[counted], minlength=count).tolist()
+    return {name: (counts[row], int(sizes[row])) for row, name in enumerate(shelf.type_names)}
+
+
+def _changes(before: _Figures, after: _Figures) -> tuple[GrownType, ...]:
+    rows = [
+        GrownType(name, count - before.get(name, (0, 0))[0], size - before.get(name, (0, 0))[1])
+        for name, (count, size) in after.items()
+    ]
+    grown = sorted((one for one in rows if one.objects > 0 and one.size_bytes > 0), key=lambda one: -one.size_bytes)
+    return tuple(grown[: _MOST_TYPES * 3])

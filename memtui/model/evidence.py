@@ -1,0 +1,73 @@
+"""What several heap pictures of one process tell about growth: the facts of a diagnosis, without a judgement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memtui.model.heap import HolderStep
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One picture. Bytes; None: not known. ``objects_bytes``: sum of all objects; ``garbage_bytes`` of them wait for
+    the collector; ``allocated_bytes`` are handed out by the allocators, which keep ``free_bytes`` for later.
+    """
+
+    at_seconds: float
+    rss_bytes: int | None
+    anonymous_bytes: int | None
+    objects_bytes: int
+    objects: int
+    garbage_bytes: int
+    garbage_objects: int
+    allocated_bytes: int | None
+    free_bytes: int | None
+    stop_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GrownType:
+    """Objects of one type that a holder gained from the first look to the last."""
+
+    type: str
+    objects: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class GrownHolder:
+    """A holder, and what hangs on it, at each look.
+
+    ``path`` is its folded path and ``type`` its type; ``chain`` leads to an example (or to itself, when it is one
+    object). ``elements`` are lengths of the container, None when it is none. ``bound``: the most elements it allows
+    itself. ``types``: what it gained, most bytes first.
+    """
+
+    path: str
+    type: str
+    group: str
+    """modules, frames, interpreter, static or unknown (held by C code)."""
+    root: str
+    chain: tuple[HolderStep, ...]
+    sizes_bytes: tuple[int, ...]
+    objects: tuple[int, ...]
+    elements: tuple[int, ...] | None
+    bound: int | None
+    types: tuple[GrownType, ...]
+    retained_bytes: int | None
+    imported: bool
+    """It came with a module that was imported meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Looks in the order of time, and the holders that grew from the first to the last, most bytes first.
+
+    ``garbage``: types of which more objects wait for the collector. ``types``: growth of each type, with what it is
+    held by left out. ``extensions``: libraries of packages that are loaded.
+    """
+
+    looks: tuple[Look, ...]
+    holders: tuple[GrownHolder, ...]
+    garbage: tuple[GrownType, ...]
+    types: tuple[GrownType, ...]
