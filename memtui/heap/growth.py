@@ -164,6 +164,9 @@ class Growth:
     def _holder(self, path: int) -> tuple[int, bool]:
         """The path that explains why one gained objects, and whether it is that of their container."""
         while True:
+            ends = self._tree.ends.get(path, ())
+            if ends and sum(int(self._grown.elements[end]) for end in ends) >= _ENOUGH * self._count_change[path]:
+                return max(ends, key=lambda end: int(self._grown.elements[end])), True
             over = self._tree.parents[path]
             if over < 0:
                 return path, False

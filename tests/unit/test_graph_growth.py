@@ -131,6 +131,27 @@ def texts(heap: Heap, main: int, entries: int) -> None:
         heap.value(cache, heap.text(f"key{number}", "str"), heap.add("bytes", 1000))
 
 
+def children(heap: Heap, main: int, entries: int) -> None:
+    """They know their parent, and have a list of their own."""
+    root = heap.value(main, "ROOT", heap.instance("__main__.Leaked"))
+    below = heap.attribute(root, "children", heap.add("list"))
+    for _ in range(entries):
+        child = heap.item(below, heap.instance("__main__.Leaked", 500))
+        heap.attribute(child, "parent", root)
+        heap.attribute(child, "children", heap.add("list"))
+
+
+def deep_down(heap: Heap, main: int, entries: int) -> None:
+    """A list of lists and dicts in a dict of dicts."""
+    inner = heap.value(main, "DATA", heap.add("dict"))
+    for key in "ab":
+        inner = heap.value(inner, key, heap.add("dict"))
+    rows = heap.value(inner, "c", heap.add("list"))
+    for number in range(entries):
+        row = heap.item(rows, heap.add("list"))
+        heap.value(heap.item(row, heap.add("dict")), "v", heap.add("str", 500 + number % 2))
+
+
 def locals_of_a_thread(heap: Heap, main: int, entries: int) -> None:
     mine = heap.root(heap.add("list"), "thread 7 worker() local 'mine'", Group.FRAMES)
     heap.items(mine, [payload(heap, "__main__.Leaked") for _ in range(entries)])
@@ -147,6 +168,8 @@ LEAKS = [
     (thread_local, "__main__.tl.<per thread>['buf']", "list"),
     (a_deque, "__main__.QUEUE", "collections.deque"),
     (texts, "__main__.CACHE", "dict"),
+    (children, "__main__.ROOT.children", "list"),
+    (deep_down, "__main__.DATA['a']['b']['c']", "list"),
     (locals_of_a_thread, "thread 7 worker() local 'mine'", "list"),
 ]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memtui.heap.graph.analysis import Analysis
-from memtui.heap.graph.folds import ANY, Folds, Label, join
+from memtui.heap.graph.folds import ANY, KEYS, Folds, Label, join
 from memtui.heap.graph.forest import group_sums
 from memtui.heap.graph.levels import Levels
 from memtui.heap.picture import NOBODY, IntColumn, NodeColumn, Picture
@@ -22,7 +22,7 @@ from memtui.heap.picture import NOBODY, IntColumn, NodeColumn, Picture
 _Number = TypeVar("_Number", int, IntColumn)
 _LOOK_BACK = 8
 """So many steps back a type is recognised."""
-_MOST_ANY = 3
+_MOST_ANY = 6
 """Containers in containers in containers: deeper ones are one path."""
 _MOST_STEPS = 24
 _MOST_TURNS = 3
@@ -44,6 +44,8 @@ class PathTree:
     """The other way about."""
     turns: dict[int, list[list[int]]] = field(default_factory=dict)
     """Labels of the ways round, for each path that goes round; the first few."""
+    ends: dict[int, set[int]] = field(default_factory=dict)
+    """For each path that goes round, the paths of containers whose elements close the round."""
 
     def add(self, parent: int, label: int, type_row: int) -> int:
         """A new path."""
@@ -134,6 +136,9 @@ class HolderPaths:
             star = tree.stars[again] = tree.add(tree.parents[again], tree.labels[again], tree.types[again])
             tree.begins[star] = again
             tree.turns[star] = []
+            tree.ends[star] = set()
+        if self.labels[label][0] in (ANY, KEYS):
+            tree.ends[star].add(before)
         turns = tree.turns[star]
         if len(turns) <= _MOST_TURNS:
             turn = [label, *self._labels_between(again, before)][::-1]
