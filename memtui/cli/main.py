@@ -24,6 +24,7 @@ COMMANDS = {
     "snapshot": "memtui.cli.snapshot",
     "diff": "memtui.cli.diff",
     "open": "memtui.cli.open",
+    "diagnostics": "memtui.cli.diagnostics",
 }
 """Name of a command, and the module that has ``HELP``, ``configure(parser)`` and ``run(args)`` for it.
 

@@ -29,10 +29,12 @@ class TakeSnapshot:
     """Take a heap picture, with the traced allocations when tracing is on.
 
     Where none can be taken, types are counted: by the agent when it is in, else by scanning from outside. When the
-    process would stand still for longer than usual, the session asks first, unless ``accept_stop``.
+    process would stand still for longer than usual, the session asks first, unless ``accept_stop``. ``compare``:
+    afterwards all pictures of the session are compared.
     """
 
     accept_stop: bool = False
+    compare: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,32 +12,27 @@ from pathlib import Path
 from typing import Any
 
 from memtui import __version__
-from memtui.analysis.growth import Growth, Verdict, rss_growth
+from memtui.analysis.diagnosis.diagnose import Diagnosis, diagnose
+from memtui.analysis.growth import Verdict, rss_growth
 from memtui.model.state import State
 from memtui.report import activity, heap
-from memtui.report.suspects import suspects
+from memtui.report.diagnosis import growth_of, suspects, verdict_of
 from memtui.report.times import iso
 
 SCHEMA = "memtui.report/1"
 
-_STATES: dict[Verdict, str] = {
-    "too early": "inconclusive",
-    "growing": "growing",
-    "steady": "healthy",
-    "shrinking": "healthy",
-}
 _TRENDS: dict[Verdict, str | None] = {
     "too early": None,
     "growing": "growing",
     "steady": "stable",
     "shrinking": "shrinking",
 }
-_NO_DETECTOR = "Judged by the trend of RSS alone: this version has no leak detector and never says leak or suspect."
 
 
-def build_report(state: State) -> dict[str, Any]:
-    """The report of a State, as it is written to report.json."""
+def build_report(state: State, diagnosis: Diagnosis | None = None) -> dict[str, Any]:
+    """The report of a State, as it is written to report.json; ``diagnosis``: the one of it, if it was made."""
     growth = rss_growth(state)
+    diagnosis = diagnosis or diagnose(state)
     return {
         "schema": SCHEMA,
         "memtui": __version__,
@@ -45,8 +40,9 @@ def build_report(state: State) -> dict[str, Any]:
         "observed": _observed(state),
         "memory": activity.memory(state, growth, _TRENDS[growth.verdict]),
         "gc": activity.garbage_collector(state),
-        "verdict": _verdict(state, growth),
-        "suspects": suspects(state),
+        "verdict": verdict_of(diagnosis),
+        "suspects": suspects(state, diagnosis),
+        "growth": growth_of(diagnosis),
         "types": heap.types(state),
         "allocations": heap.allocations(state),
         "processes": activity.processes(state, growth),
@@ -96,28 +92,6 @@ def _observed(state: State) -> dict[str, Any]:
             "slowdown_percent": tracing.slowdown_percent if tracing else None,
         },
     }
-
-
-def _verdict(state: State, growth: Growth) -> dict[str, Any]:
-    reasons = [f"RSS {growth.verdict}: {growth.reason}."]
-    if state.ending is not None:
-        reasons.append(f"The target has ended: {state.ending.text}.")
-    return {
-        "state": _STATES[growth.verdict],
-        "confidence": growth.confidence,
-        "reasons": [*reasons, _NO_DETECTOR],
-        "seconds_to_limit": _seconds_to_limit(state, growth),
-    }
-
-
-def _seconds_to_limit(state: State, growth: Growth) -> float | None:
-    """When RSS would reach the cgroup limit if it went on like this; None when it does not grow or has no limit."""
-    last, limit = state.series.last, state.memory_limit_bytes
-    if growth.verdict != "growing" or not growth.bytes_per_second or last is None or limit is None:
-        return None
-    if state.ending is not None:
-        return None
-    return round(max(0.0, (limit - last.rss_bytes) / growth.bytes_per_second), 1)
 
 
 def _ending(state: State) -> dict[str, Any] | None:

@@ -37,6 +37,7 @@ _Item = c.Command | Attached | MemtuiError | Arrived
 class LiveOptions:
     """What to watch and how. Exactly one of ``pid`` (attach) and ``workload`` (run) is given.
 
+    ``observe_only`` never puts the agent in, and copies nothing; ``outside_only`` leaves it out until it is needed.
     ``via`` and ``experimental`` are those of :func:`memtui.attach.inject.attach_agent`.
     """
 
@@ -48,6 +49,12 @@ class LiveOptions:
     trace_frames: int | None = None
     via: Via = "auto"
     experimental: bool = False
+    outside_only: bool = False
+
+    @property
+    def stays_outside(self) -> bool:
+        """The agent does not come in by itself."""
+        return self.observe_only or self.outside_only
 
 
 class LiveSession:
@@ -132,7 +139,7 @@ class LiveSession:
             self._selector.register(self._workload.fd, selectors.EVENT_READ, self._read_output)
         if self._options.trace_frames is not None:
             self._deliver(c.StartTracing(self._options.trace_frames))
-        elif self._options.agent_at_once or (self._workload is not None and not self._options.observe_only):
+        elif self._options.agent_at_once or (self._workload is not None and not self._options.stays_outside):
             self._deliver(c.ClimbToAgent())
         self._look()
         self._thread.start()

@@ -47,7 +47,12 @@ def _looked(message: m.Looked, state: State) -> State:
 @_fold.register
 def _target_changed(message: m.TargetChanged, state: State) -> State:
     return replace(
-        state, target=message.target, memory_limit_bytes=message.memory_limit_bytes, rung=Rung.PROCESS, gc=None
+        state,
+        target=message.target,
+        memory_limit_bytes=message.memory_limit_bytes,
+        rung=Rung.PROCESS,
+        gc=None,
+        evidence=None,
     )
 
 

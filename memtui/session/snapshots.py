@@ -54,6 +54,7 @@ class SnapshotDesk:
         self._gatherer = Gatherer(deliver)
         self._folder = PictureFolder()
         self._picturing = False
+        self._compares = True
         self._lines: Allocations | None = None
         self._tracebacks: Allocations | None = None
         self.scanning = False
@@ -66,6 +67,7 @@ class SnapshotDesk:
             self._scan()
             return
         self._picturing = True
+        self._compares = command.compare
         self._lines = self._tracebacks = None
         self._emit(m.PictureProgressed(_BEGINNING))
         if not self._agent.ask_traced(lambda lines, tracebacks: self._have_traced(command, lines, tracebacks)):
@@ -133,7 +135,7 @@ class SnapshotDesk:
         """What grew over the pictures that are kept; the quick ones do not say who holds what."""
         pictures = [one.picture for one in self._state().snapshots if one.picture is not None]
         files = [one.path for one in pictures if one.pid == pid and not one.quick]
-        if len(files) >= 2:
+        if len(files) >= 2 and self._compares:
             self._gatherer.start(pid, files)
 
     def _compared(self, over: EvidenceOver) -> None:

@@ -1,4 +1,4 @@
-"""What accounts for growth, as far as this version knows it: lines and types. No holder, no category yet."""
+"""What tracemalloc and type counts tell of growth: lines and types, without a holder or a category."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ MIN_TYPE_OBJECTS = 100
 """Smaller growth is everyday life of a running program."""
 
 
-def suspects(state: State) -> list[dict[str, Any]]:
+def traced_suspects(state: State) -> list[dict[str, Any]]:
     """Lines that grew since the baseline, then types that grew since the first snapshot; each the fastest first."""
     lines = [one for one in line_growth(state) if one.size_diff_bytes >= MIN_LINE_BYTES]
     types = [one for one in type_growth(state) if one.count_diff >= MIN_TYPE_OBJECTS]
-    found = [_line(state, one) for one in lines] + [_type(state, one) for one in types]
-    return [{"rank": rank, **suspect} for rank, suspect in enumerate(found, start=1)]
+    return [_line(state, one) for one in lines] + [_type(state, one) for one in types]
 
 
 def _line(state: State, line: LineGrowth) -> dict[str, Any]:

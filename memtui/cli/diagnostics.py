@@ -1,0 +1,156 @@
+"""``memtui diagnostics``: watches a process, and says whether it leaks, what, who holds it, and what to do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memtui.cli.options import duration, process_id
+from memtui.cli.program import Kind, command_line, split
+from memtui.cli.progress import ProgressLine
+from memtui.errors import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_OK, EXIT_TARGET_DIED, UsageError
+
+if TYPE_CHECKING:
+    from memtui.analysis.diagnosis.diagnose import Diagnosis
+    from memtui.session.live import LiveOptions
+    from memtui.session.watching import Watched
+    from memtui.session.workload import Workload
+
+HELP = "watch a process and say what leaks, who holds it and what to do"
+_ABOUT = """\
+Watches a running Python process, or starts a program, and takes a few pictures of its heap on the way (each stops the
+process for some milliseconds; nothing is put into it). Then it says whether memory leaks, which objects, who holds
+them, and what to do about it.
+"""
+_EXAMPLES = """\
+examples:
+  memtui diagnostics 4242                        watch process 4242 for a minute
+  memtui diagnostics 4242 --for 10m --report r.json
+  memtui diagnostics --for 30s app.py --port 80  start a program; what follows the script is its own
+  memtui diagnostics -m http.server 8000
+  memtui diagnostics 4242 --json | jq '.suspects[0].holder.path'
+
+A minute is enough for "suspect": a leak is one that goes on, so watch for longer to be sure.
+
+exit codes: 0 healthy, growing or inconclusive; 1 suspect or leak; 2 wrong usage; 3 the process cannot be observed or
+the program not started; 4 it ended meanwhile (what is known is still reported); 130 interrupted (likewise).
+"""
+_SECONDS = 60.0
+_SHORTEST_SECONDS = 10.0
+_GRACE_SECONDS = 5.0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = _ABOUT
+    parser.epilog = _EXAMPLES
+    parser.usage = "memtui diagnostics [options] PID | SCRIPT [ARGS...] | -m MODULE [ARGS...] | -- COMMAND..."
+    parser.add_argument(
+        "--for", dest="seconds", metavar="TIME", type=duration, default=_SECONDS, help="how long: 60s"
+    )
+    parser.add_argument("--interval", metavar="TIME", type=duration, default=1.0, help="between two looks: 1s")
+    parser.add_argument("--report", metavar="FILE", type=Path, help="also write the whole report as JSON")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON instead of text")
+    parser.add_argument(
+        "--accept-stop", action="store_true", help="also when a picture stops the process for more than 50 ms"
+    )
+    parser.add_argument("--python", metavar="PATH", help="the interpreter for SCRIPT and -m")
+
+
+def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """Options by argparse; a program by hand, because argparse would take options out of its arguments."""
+    options, program = split(arguments, ("--for", "--interval", "--report", "--python"), ())
+    is_process = program.kind is Kind.SCRIPT and program.words[0].isdigit()
+    args = parser.parse_args([*options, *program.words[1:]] if is_process else options)
+    if program.kind is Kind.NONE:
+        raise UsageError(
+            "There is nothing to watch.", next_step="Give the PID of a process or a script: memtui diagnostics --help"
+        )
+    if args.seconds < _SHORTEST_SECONDS:
+        raise UsageError(f"--for must be at least {_SHORTEST_SECONDS:.0f}s.", why="Less shows nothing but noise.")
+    args.pid = process_id(program.words[0]) if is_process else None
+    args.program = program
+    return args
+
+
+def run(args: argparse.Namespace) -> int:
+    """Watch, print, and return the exit code. Raises MemtuiError when there is nothing to watch."""
+    from memtui.cli.dashboard import check_report_path
+    from memtui.observe.eligibility import check_observable
+    from memtui.session.live import LiveOptions
+
+    check_report_path(args.report)
+    if args.pid is not None:
+        check_observable(args.pid)
+        return _watch(args, LiveOptions(pid=args.pid, interval_seconds=args.interval))
+    workload = _start(args)
+    try:
+        return _watch(args, LiveOptions(workload=workload, interval_seconds=args.interval, outside_only=True))
+    finally:
+        workload.end(_GRACE_SECONDS)
+
+
+def _start(args: argparse.Namespace) -> Workload:
+    from memtui.session.workload import LaunchSpec, Workload
+
+    environment = dict(os.environ)
+    return Workload.start(LaunchSpec(command_line(args.program, args.python, environment), environment))
+
+
+def _watch(args: argparse.Namespace, options: LiveOptions) -> int:
+    from memtui.cli.signals import orderly_end
+    from memtui.session.live import LiveSession
+    from memtui.session.watching import HeadlessWatch, Watched, WatchPlan
+
+    line = ProgressLine(quiet=args.json)
+    session = LiveSession(options)
+    session.start()
+    watch = HeadlessWatch(session, WatchPlan(args.seconds, args.accept_stop), line.tell)
+    interrupted = False
+    try:
+        with orderly_end(session.close):
+            try:
+                watched = watch.run()
+            except KeyboardInterrupt:
+                interrupted = True
+                watched = Watched(session.state, "", 0)
+    finally:
+        line.end()
+        session.close()
+    diagnosis = _show(args, watched)
+    if interrupted:
+        return EXIT_INTERRUPTED
+    if watched.state.ending is not None and not _ended_well(watched):
+        return EXIT_TARGET_DIED
+    return EXIT_BROKEN if diagnosis.verdict.state in ("suspect", "leak") else EXIT_OK
+
+
+def _ended_well(watched: Watched) -> bool:
+    """A program that memtui started and that came to its end by itself was seen whole."""
+    ending = watched.state.ending
+    return ending is not None and watched.state.target.launched and ending.exit_code == 0
+
+
+def _show(args: argparse.Namespace, watched: Watched) -> Diagnosis:
+    from memtui.analysis.diagnosis.diagnose import diagnose
+    from memtui.report.build import build_report
+    from memtui.report.diagnosis import diagnosis_as_text
+    from memtui.report.write import write_report
+
+    diagnosis = diagnose(watched.state, args.seconds)
+    report = build_report(watched.state, diagnosis)
+    if watched.obstacle:
+        report["verdict"]["reasons"].append(f"The heap was not looked into: {watched.obstacle}")
+    if args.json:
+        print(json.dumps(report, indent=2))
+    else:
+        print("\n".join(diagnosis_as_text(watched.state, diagnosis, watched.obstacle)))
+    if args.report is not None:
+        path = write_report(args.report, report)
+        print(f"memtui: The report is in {path}", file=sys.stderr)
+    return diagnosis

@@ -1,0 +1,32 @@
+"""Progress on stderr: a line that changes on a terminal, a line a step elsewhere, nothing when it is to be quiet."""
+
+from __future__ import annotations
+
+import sys
+
+_BAR = 24
+
+
+class ProgressLine:
+    """Tells what is being done. ``quiet``: nothing at all."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._terminal = not quiet and sys.stderr.isatty()
+        self._told = ""
+
+    def tell(self, what: str, fraction: float) -> None:
+        """``what`` is being done, and this part (0 to 1) of the whole is over."""
+        if self._terminal:
+            full = round(_BAR * fraction)
+            bar = "#" * full + "." * (_BAR - full)
+            line = f"\r[{bar}] {100 * fraction:3.0f} % {what}\x1b[K"
+            print(line, end="", file=sys.stderr, flush=True)
+        elif not self._quiet and what != self._told:
+            print(f"memtui: {what}", file=sys.stderr, flush=True)
+        self._told = what
+
+    def end(self) -> None:
+        """Leave a clean line."""
+        if self._terminal and self._told:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

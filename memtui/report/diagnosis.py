@@ -1,0 +1,139 @@
+"""A diagnosis as a part of report.json, and as text that a person pastes into a bug report."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from memtui.analysis.diagnosis.diagnose import Diagnosis
+from memtui.model.state import State
+from memtui.model.suspect import Suspect
+from memtui.model.units import format_bytes, format_seconds
+from memtui.report.pictures import printable
+from memtui.report.traced import traced_suspects
+
+_WIDTH = 100
+_MOST_TOLD = 5
+
+
+def verdict_of(diagnosis: Diagnosis) -> dict[str, Any]:
+    """``verdict`` of the report."""
+    verdict = diagnosis.verdict
+    return {
+        "state": verdict.state,
+        "confidence": round(verdict.confidence, 3),
+        "reasons": list(verdict.reasons),
+        "seconds_to_limit": None if verdict.seconds_to_limit is None else round(verdict.seconds_to_limit, 1),
+        "growth_bytes_per_minute": verdict.growth_bytes_per_minute,
+        "rule": verdict.rule,
+        "pressure": None if verdict.pressure is None else asdict(verdict.pressure),
+    }
+
+
+def growth_of(diagnosis: Diagnosis) -> dict[str, Any] | None:
+    """``growth`` of the report: where it went; None before there are two heap pictures."""
+    return None if diagnosis.split is None else asdict(diagnosis.split)
+
+
+def suspects(state: State, diagnosis: Diagnosis) -> list[dict[str, Any]]:
+    """Suspects out of the heap, then what tracemalloc and type counts tell; each the likeliest first."""
+    found = [_suspect(one) for one in diagnosis.suspects] + traced_suspects(state)
+    return [{"rank": rank, **suspect} for rank, suspect in enumerate(found, start=1)]
+
+
+def _suspect(one: Suspect) -> dict[str, Any]:
+    holder = None if one.holder is None else {"path": one.holder, "chain": list(one.chain)}
+    return {
+        "kind": one.kind,
+        "type": one.type,
+        "category": one.category,
+        "growth_objects_per_second": one.growth_objects_per_second,
+        "growth_bytes_per_second": one.growth_bytes_per_second,
+        "retained_bytes": one.retained_bytes,
+        "allocated_at": [
+            {
+                "file": place.place.file,
+                "line": place.place.line or None,
+                "function": None,
+                "size_bytes": place.size_bytes,
+                "count": place.count,
+            }
+            for place in one.allocated_at
+        ],
+        "holder": holder,
+        "evidence": list(one.evidence),
+        "advice": one.advice,
+        "signature": one.signature,
+        "share": one.share,
+        "lasting": one.lasting,
+        "bounded": one.bounded,
+        "seconds_until_full": one.seconds_until_full,
+    }
+
+
+def diagnosis_as_text(state: State, diagnosis: Diagnosis, obstacle: str = "") -> Iterator[str]:
+    """The lines of a report for people. ``obstacle``: why the heap was not looked into."""
+    target, verdict = state.target, diagnosis.verdict
+    yield f"Process {target.pid}: {printable(shlex.join(target.command))}"
+    python = f"Python {target.python}, " if target.python else ""
+    yield f"{python}watched for {format_seconds(state.now_seconds)}"
+    yield ""
+    yield f"Verdict: {verdict.state} (confidence {verdict.confidence:.0%})"
+    for reason in verdict.reasons:
+        yield from _wrapped(printable(reason), "  ")
+    if obstacle:
+        yield from _wrapped(f"The heap was not looked into: {printable(obstacle)}", "  ")
+    yield from _numbers(state, diagnosis)
+    for rank, suspect in enumerate(diagnosis.suspects[:_MOST_TOLD], start=1):
+        yield ""
+        yield from _one(rank, suspect)
+    if not diagnosis.suspects and not obstacle:
+        yield ""
+        yield "No suspects: nothing in the heap grew that matters."
+
+
+def _numbers(state: State, diagnosis: Diagnosis) -> Iterator[str]:
+    rss = state.series.rss
+    if rss is not None:
+        change = format_bytes(rss.last - rss.first, sign=True)
+        yield f"  RSS {format_bytes(rss.first)} → {format_bytes(rss.last)} ({change})"
+    if diagnosis.verdict.seconds_to_limit is not None:
+        yield f"  The memory limit is reached in {format_seconds(diagnosis.verdict.seconds_to_limit)} at this rate."
+    split = diagnosis.split
+    if split is None:
+        return
+    parts = {
+        "Python objects": split.objects_bytes,
+        "free in the allocators": split.free_bytes,
+        "native": split.native_bytes,
+        "files and shared": split.file_bytes,
+        "unexplained": split.unexplained_bytes,
+    }
+    told = [f"{name} {format_bytes(size, sign=True)}" for name, size in parts.items() if size]
+    if told:
+        yield from _wrapped(f"Between the first and the last picture: {', '.join(told)}.", "  ")
+    pauses = [one.stop_seconds for one in state.evidence.looks if one.stop_seconds] if state.evidence else []
+    if pauses:
+        yield f"  {len(pauses)} pictures stopped the process for {max(pauses) * 1000:.1f} ms at most."
+
+
+def _one(rank: int, suspect: Suspect) -> Iterator[str]:
+    what = suspect.type or {"native": "memory outside of Python's objects"}.get(suspect.kind, suspect.kind)
+    rate = f", {format_bytes(round(suspect.growth_bytes_per_second))}/s" if suspect.growth_bytes_per_second else ""
+    yield f"{rank}. {printable(what)}  [{suspect.category}]{rate}, {suspect.share:.0%} of the growth"
+    if suspect.holder is not None:
+        yield f"   held by: {printable(suspect.holder)}"
+    for place in suspect.allocated_at:
+        yield f"   allocated at: {printable(place.place.file)}:{place.place.line}"
+    for told in suspect.evidence:
+        yield from _wrapped(printable(told), "   ")
+    if suspect.seconds_until_full is not None:
+        yield f"   It is full in {format_seconds(suspect.seconds_until_full)}."
+    yield from _wrapped(f"→ {suspect.advice}", "   ")
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=False)
