@@ -6,6 +6,7 @@ Spoken to through a socket of packets at descriptor 0, in ``marshal``. A plan co
 * ``pid``, ``identity`` of the program in it, and ``footing``, the addresses of :mod:`memtui.attach.footing`;
 * ``collecting``: addresses of ints that are not 0 while a garbage collector works;
 * ``gentle``, ``suspend_seccomp``, ``patience_seconds``; ``leftovers``: dead children that earlier helpers left;
+* ``longest_seconds``: for how long the copy is kept, or the process held, at most;
 * ``own_child``: the copy is to be a child of the target's parent, which also is the parent of this process.
 
 An answer goes out, with the copy's memory, page map and map opened for reading. The end of the conversation, also by
@@ -23,6 +24,7 @@ import marshal
 import os
 import select
 import struct
+import time
 
 from memtui.attach import outcome
 from memtui.attach.borrow import BorrowedThread
@@ -47,6 +49,7 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.valid_signals()) - {signal.SIGCHLD})
     caller = _socket.socket(fileno=0)
     gc.disable()
+    _hurry()
     _rehearse()
     request = caller.recv(_MOST_BYTES)
     if not request:
@@ -60,7 +63,7 @@ def main() -> None:
         answer = _do(copy, plan["do"])
         _send(caller, answer, copy.pid or plan["pid"] if answer["outcome"] in ("taken", "stopped") else 0)
         checkpoint("handed-over")
-        _watch(caller, copy, plan["identity"])
+        _watch(caller, copy, time.monotonic() + plan["longest_seconds"])
         _send(caller, _end(copy), 0)
     except Exception as error:  # noqa: BLE001 - whatever it is, the other side is told
         _send(caller, _explain(error), 0)
@@ -68,6 +71,15 @@ def main() -> None:
         if copy is not None:
             copy.kill()
             copy.reap()
+
+
+def _hurry() -> None:
+    """While the target stands still it waits for this process, so it is not to be nice, even if its parent is."""
+    if os.getpriority(os.PRIO_PROCESS, 0) > 0:
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, 0)
+        except PermissionError:
+            pass  # only root may
 
 
 def _rehearse() -> None:
@@ -101,9 +113,8 @@ def _do(copy: FrozenCopy, do: str) -> dict[str, Any]:
 def _end(copy: FrozenCopy) -> dict[str, Any]:
     """Remove the copy, or let the process go; and have what is dead reaped."""
     copy.kill()
-    undisturbed = copy.threads.undisturbed()
-    held = copy.threads.release() if copy.threads.stopped else 0.0
-    return {**copy.reap(), "held_seconds": held, "undisturbed": undisturbed}
+    copy.let_go()
+    return {**copy.reap(), **copy.held}
 
 
 def _explain(error: Exception) -> dict[str, Any]:
@@ -117,8 +128,8 @@ def _explain(error: Exception) -> dict[str, Any]:
     return {"outcome": "broken", "reason": f"{type(error).__name__}: {error}"}
 
 
-def _watch(caller: _socket.socket, copy: FrozenCopy, identity: list[int]) -> None:
-    """Until the other side is through (or dead), or the target is another program or gone."""
+def _watch(caller: _socket.socket, copy: FrozenCopy, end: float) -> None:
+    """Until the other side is through, or dead. Nothing is kept beyond ``end``: the other side may be suspended."""
     poll = select.poll()
     poll.register(caller.fileno(), select.POLLIN)
     while not poll.poll(_LATE_MILLISECONDS if copy.threads.late else _WATCH_MILLISECONDS):
@@ -126,16 +137,12 @@ def _watch(caller: _socket.socket, copy: FrozenCopy, identity: list[int]) -> Non
             copy.threads.keep_late()
         else:
             copy.threads.settle()
-        if copy.pid and _changed(copy, identity):
+        if time.monotonic() > end:
+            copy.let_go(too_long=True)
+            copy.kill()
+        elif copy.pid and copy.has_lost_target():
             copy.kill()
     caller.recv(_MOST_BYTES)
-
-
-def _changed(copy: FrozenCopy, identity: list[int]) -> bool:
-    try:
-        return copy.identity() != identity
-    except OSError:
-        return True
 
 
 def _send(caller: _socket.socket, answer: dict[str, Any], pid: int) -> None:

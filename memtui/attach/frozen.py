@@ -57,6 +57,8 @@ class FrozenCopy:
         self._inner = 0
         self.unreaped: list[int] = list(plan["leftovers"])
         """Dead children of the target, by the numbers it knows them by."""
+        self.held: dict[str, Any] = {}
+        """Of a target that was held: ``held_seconds``, and ``undisturbed``, see Standstill."""
 
     def take(self) -> dict[str, Any]:
         """Make the copy. Returns the answer; its outcome is "taken" when there is one. Raises AttemptError."""
@@ -65,6 +67,19 @@ class FrozenCopy:
     def hold(self) -> dict[str, Any]:
         """Stop the target itself, to be read instead of a copy. Returns the answer; raises AttemptError."""
         return self._patiently(self._stop)
+
+    def let_go(self, too_long: bool = False) -> None:
+        """Let a target go that is held; when that became ``too_long``, whoever reads it is disturbed."""
+        if self.threads.stopped:
+            undisturbed = self.threads.undisturbed() and not too_long
+            self.held = {"held_seconds": self.threads.release(), "undisturbed": undisturbed}
+
+    def has_lost_target(self) -> bool:
+        """Whether the target has ended or executed another program since."""
+        try:
+            return bool(self.identity() != self._plan["identity"])
+        except OSError:
+            return True
 
     def identity(self) -> list[int]:
         """Tells the program in the target from any that it executes later: its start, its code, its stack."""

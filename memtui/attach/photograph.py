@@ -30,6 +30,8 @@ from memtui.observe.runtime import locate
 
 _PATIENCE_SECONDS = 10.0
 _BUDGET_SECONDS = 0.050
+_LIFE_SECONDS = 600.0
+_TIMES_PREDICTED, _SPARE_SECONDS = 5, 10.0
 
 
 class Photo:
@@ -98,7 +100,8 @@ def photograph(
     ``budget_seconds`` raises TooLongStopError unless ``accept_stop``. ``own_child``: memtui started the process and
     waits for its children by number only; the copy is then memtui's child and leaves nothing in the process.
     ``interpreter``: the CPython in it, if known. ``experimental`` allows processors on which memtui was not tried.
-    Raises RefusedError (nothing was changed), TargetDiedError.
+    After ten minutes the copy is ended, should memtui be suspended. Raises RefusedError (nothing was changed),
+    TargetDiedError.
     """
     with closing(CameraLink(pid)) as helper:
         copy_guards.check_can_photograph(pid, budget_seconds, accept_stop, experimental)
@@ -116,15 +119,22 @@ def photograph(
 
 @contextmanager
 def stopped(
-    pid: int, *, gentle: bool = False, interpreter: Interpreter | None = None, experimental: bool = False
+    pid: int,
+    *,
+    gentle: bool = False,
+    longest_seconds: float | None = None,
+    interpreter: Interpreter | None = None,
+    experimental: bool = False,
 ) -> Iterator[Photo]:
     """Process ``pid`` itself, held for as long as the ``with`` block lasts: for where a copy is refused.
 
     Its threads are stopped by a tracer, not by a signal: they go on when memtui dies. One that its user has stopped
-    already is not touched. How long reading takes: :func:`memtui.attach.copy_guards.predict_pause_seconds`.
+    already is not touched. How long reading takes: :func:`memtui.attach.copy_guards.predict_pause_seconds`. After
+    ``longest_seconds`` (None: several times that) it goes on all the same, which ``undisturbed`` tells.
     Raises RefusedError, TargetDiedError.
     """
     predicted = copy_guards.predict_pause_seconds(pid)
+    longest = _TIMES_PREDICTED * predicted + _SPARE_SECONDS if longest_seconds is None else longest_seconds
     if copy_guards.is_stopped(pid):
         photo = _untouched(pid)
         try:
@@ -134,12 +144,8 @@ def stopped(
         return
     with closing(CameraLink(pid)) as helper:
         copy_guards.check_can_stop(pid, experimental)
-        plan = _plan(pid, interpreter) | {
-            "do": "stop",
-            "gentle": gentle,
-            "own_child": False,
-            "suspend_seccomp": False,
-        }
+        plan = _plan(pid, interpreter) | {"do": "stop", "gentle": gentle, "longest_seconds": longest}
+        plan |= {"own_child": False, "suspend_seccomp": False}
         answer, files = helper.begin(plan)
         photo = Photo(answer, files, predicted, helper)
         try:
@@ -190,6 +196,7 @@ def _plan(pid: int, interpreter: Interpreter | None) -> dict[str, Any]:
         "footing": find_footing(pid),
         "collecting": _collecting_flags(pid, interpreter),
         "patience_seconds": _PATIENCE_SECONDS,
+        "longest_seconds": _LIFE_SECONDS,
         "leftovers": leftovers.find(pid),
     }
 

@@ -229,6 +229,14 @@ def test_a_held_process_goes_on_when_memtui_dies(busy: Counter) -> None:
     assert busy.goes_on()
 
 
+def test_nobody_is_held_for_ever(busy: Counter) -> None:
+    with stopped(busy.pid, longest_seconds=0.05) as photo:
+        assert busy.goes_on()
+    assert photo.undisturbed is False
+    assert photo.stop_seconds
+    assert busy.goes_on()
+
+
 def test_what_its_user_has_stopped_is_read_as_it_is(busy: Counter) -> None:
     os.kill(busy.pid, signal.SIGSTOP)
     assert reached(lambda: busy.state() == "T")
