@@ -266,6 +266,7 @@ async def test_the_difference_of_pictures_begins_with_the_holders(
         await until(pilot, lambda: "shop.cache._RENDERED[*]" in rows(app))
         first, second, third = rows(app).splitlines()[1:]
         assert "+3.1 MiB      +546      +546  shop.cache._RENDERED[*]" in first
+        assert "+18.6 KiB      +120      +120  shop.events" in third
         assert "shop.orders.ORDERS[*]" in second
         assert "new" in third
         assert "Pictures 2 and 3, 60 s apart." in text_of(app, "#note")
@@ -276,7 +277,7 @@ async def test_the_difference_of_pictures_begins_with_the_holders(
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, DiffScreen))
         await pilot.press("b")
-        await until(pilot, lambda: "-5.9 KiB        -9        31  frame" in rows(app))
+        await until(pilot, lambda: "–   -5.9 KiB        -9        31  frame" in rows(app))
         await pilot.press("down", "enter")
         await until(pilot, lambda: library.asked[-1] == "paths shop.orders.Order")
         await pilot.press("escape", "b")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rich.cells import cell_len
+
 from memtui.analysis.diff import Diff
 from memtui.model.allocation import Snapshot
 from memtui.model.heap import HeapDiff, HeapDiffBy, HeapDiffRow
@@ -17,12 +19,13 @@ from memtui.tui.presenters.text import clean, cut_middle, pad, short_path
 By = Literal["holder", "type", "line", "traceback", "file"]
 SORTS = ("growth", "objects", "name")
 _SIZE, _COUNT = 11, 10
-_COLUMNS: dict[HeapDiffBy, tuple[str, str, str]] = {
-    "holder": ("retained", "elements", "objects"),
-    "type": ("size", "objects", "now"),
-    "line": ("size", "blocks", "now"),
-    "traceback": ("size", "blocks", "now"),
+_COLUMNS: dict[HeapDiffBy, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "holder": (("retained",), ("elements", "objects")),
+    "type": (("retained", "size"), ("objects", "now")),
+    "line": (("size",), ("blocks", "now")),
+    "traceback": (("size",), ("blocks", "now")),
 }
+"""Names of the columns with sizes, and of those with counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,9 @@ def asks_pictures(first: Snapshot, second: Snapshot, by: By) -> HeapDiffBy | Non
 
 def heap_header(by: HeapDiffBy, width: int) -> Line:
     """Names of the columns of a difference of pictures."""
-    first, second, third = _COLUMNS[by]
-    cells = pad(first, _SIZE, "right") + pad(second, _COUNT, "right") + pad(third, _COUNT, "right")
-    return line(Span(f"{cells}  {by}", "dim"))
+    sizes, counts = _COLUMNS[by]
+    cells = [*(pad(name, _SIZE, "right") for name in sizes), *(pad(name, _COUNT, "right") for name in counts)]
+    return line(Span(f"{''.join(cells)}  {by}", "dim"))
 
 
 def heap_lines(diff: HeapDiff, width: int) -> list[DiffLine]:
@@ -85,32 +88,43 @@ def frames_of(label: str) -> list[str]:
 
 
 def _heap_line(row: HeapDiffRow, by: HeapDiffBy, width: int) -> Line:
-    size = row.size_change_bytes
-    if by == "holder" and row.retained_before_bytes is not None and row.retained_after_bytes is not None:
-        size = row.retained_after_bytes - row.retained_before_bytes
-    second = format_count(row.count_change, sign=True)
-    third = format_count(row.count_after)
-    if by == "holder":
-        third = second
-        second = format_count(_elements(row), sign=True)
-    room = max(8, width - _SIZE - 2 * _COUNT - 2)
+    sizes, counts = _figures(row, by)
+    room = max(8, width - _SIZE * len(sizes) - _COUNT * len(counts) - 2)
     new = " new" if row.new else ""
-    label = clean(row.label)
     kind = f" {clean(row.type)}" if by == "holder" and row.type else ""
     short = short_path if by in ("line", "traceback") else cut_middle
-    shown = short(label, max(8, room - len(new) - min(len(kind), room // 4)))
-    kind = cut_middle(kind, max(0, room - len(new) - len(shown)))
+    shown = short(clean(row.label), max(8, room - len(new) - min(cell_len(kind), room // 4)))
+    lead = next((size for size in sizes if size), 0)
     return line(
-        Span(pad(format_bytes(size, sign=True), _SIZE, "right"), "grow" if size > 0 else "shrink"),
-        pad(second, _COUNT, "right"),
-        pad(third, _COUNT, "right"),
+        Span("".join(pad(format_bytes(size, sign=True), _SIZE, "right") for size in sizes), _role(lead)),
+        "".join(pad(format_count(count, sign=signed), _COUNT, "right") for count, signed in counts),
         f"  {shown}",
-        Span(kind, "dim"),
+        Span(cut_middle(kind, max(0, room - len(new) - cell_len(shown))), "dim"),
         Span(new, "warn"),
     )
 
 
-def _elements(row: HeapDiffRow) -> int | None:
-    if row.elements_after is None:
+def _figures(row: HeapDiffRow, by: HeapDiffBy) -> tuple[list[int | None], list[tuple[int | None, bool]]]:
+    """Sizes, and counts each with whether it has a sign; as many as there are columns."""
+    size, count, retained = row.size_change_bytes, (row.count_change, True), _retained(row)
+    if by == "holder":
+        return [size if retained is None else retained], [(_elements(row), True), count]
+    if by == "type":
+        return [retained, size], [count, (row.count_after, False)]
+    return [size], [count, (row.count_after, False)]
+
+
+def _role(size: int) -> str:
+    return "grow" if size > 0 else "shrink" if size < 0 else "dim"
+
+
+def _retained(row: HeapDiffRow) -> int | None:
+    if row.retained_after_bytes is None:
         return None
-    return row.elements_after - (row.elements_before or 0)
+    if row.retained_before_bytes is None:
+        return row.retained_after_bytes if row.new else None
+    return row.retained_after_bytes - row.retained_before_bytes
+
+
+def _elements(row: HeapDiffRow) -> int | None:
+    return None if row.elements_after is None else row.elements_after - (row.elements_before or 0)
