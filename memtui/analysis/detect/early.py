@@ -65,7 +65,7 @@ class Early:
         return FirstLook(Window(blocks, self._all.block_seconds), seconds, self._all.looks)
 
     def pressure(self, limits: Sequence[Limit]) -> Pressure | None:
-        """The alarm for growth that reaches a limit within ten minutes, or is very fast where no limit is known."""
+        """The alarm for growth that reaches a limit within ten minutes; very fast growth where no limit is known."""
         blocks = self._latest.values
         if self._latest.looks < MIN_LOOKS or self._latest.seconds < MIN_SECONDS:
             return None
@@ -75,10 +75,10 @@ class Early:
             return None
         rise = f"{format_bytes(stretch.rise_bytes, sign=True)} within {format_seconds(stretch.seconds)}"
         first = nearest(limits, speed)
-        if first is not None and first[1] < PRESSURE_SECONDS_TO_LIMIT:
+        if first is not None:
             limit, seconds = first
             reason = f"Memory pressure: {rise}; at this speed {limit.name} is reached in {format_seconds(seconds)}."
-            return Pressure(speed, limit.name, seconds, reason)
+            return Pressure(speed, limit.name, seconds, reason) if seconds < PRESSURE_SECONDS_TO_LIMIT else None
         if stretch.rise_bytes >= PRESSURE_LEAST_BYTES and speed >= PRESSURE_SHARE_PER_MINUTE * max(blocks[-1], 0.0):
-            return Pressure(speed, None, None, f"Memory pressure: {rise}, more than a tenth of it each minute.")
+            return Pressure(speed, None, None, f"Memory pressure: {rise}, more than a tenth of all each minute.")
         return None

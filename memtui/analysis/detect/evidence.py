@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from memtui.analysis.detect.blocks import floors
 from memtui.analysis.detect.models import Explanation, explain
-from memtui.analysis.detect.shapes import dot
+from memtui.analysis.detect.shapes import SEASON, dot
 
 MAX_POINTS = 30
 MIN_BLOCKS = 12
-MIN_VETO_BLOCKS = 20
-"""The whole history is asked for its opinion from this many blocks on."""
+MAX_HISTORY_RATIO = 4
+"""In a history longer than this many times the growth, growth that began late looks like a step."""
 MIN_ADVANTAGE = 2.0
 MIN_ADVANTAGE_COMPOSITE = 8.0
 MIN_SIGNIFICANCE = 4.0
@@ -116,12 +116,24 @@ class Look:
     hit: bool
 
 
-def look(history: Window, history_blocks: int, others: Iterable[Window], material: Material) -> Look:
-    """Judge the whole history, ``history_blocks`` long, and shorter windows that end now, the longest first."""
-    windows = (history, *others)
-    growing = next((one for one in windows if one.grows_without_end(material)), None)
-    hit = growing is not None and not (history_blocks >= MIN_VETO_BLOCKS and history.is_explained())
-    return Look(growing, history, windows[-2] if len(windows) > 2 else history, hit)
+def look(windows: Sequence[Window], context: Window | None, material: Material) -> Look:
+    """Judge ``windows`` that end now: the whole history first, then the shorter ones, the longest first.
+
+    ``context`` is the longest window of which the older past is no excuse; None while the history is too short to
+    excuse anything.
+    """
+    whole, growing = windows[0], next((one for one in windows if one.grows_without_end(material)), None)
+    hit = growing is not None and not (context is not None and _excused(growing, whole, context))
+    return Look(growing, whole, windows[-2] if len(windows) > 2 else whole, hit)
+
+
+def _excused(growing: Window, whole: Window, context: Window) -> bool:
+    """Whether the past explains the growth: all of it, unless it is far longer; a rhythm however long it is."""
+    if context.is_explained():
+        return True
+    if MAX_HISTORY_RATIO * growing.seconds < whole.seconds and whole.explanation.bounded != SEASON:
+        return False
+    return whole.is_explained()
 
 
 def _slope(points: Sequence[float]) -> float:

@@ -17,6 +17,8 @@ from memtui.analysis.detect.shapes import CONSTANT, SEASON, Bounded, Kind, Shape
 MIN_POINTS = 8
 MAX_AUTOCORRELATION = 0.9
 MIN_INDEPENDENT = 7.0
+WRONG_MODEL_SHARE = 0.85
+"""How much of the autocorrelation is believed when another model leaves less than half as much over."""
 TINY = 1e-6
 """The share of the whole variation that is taken for rounding: no fit is better than this."""
 
@@ -92,15 +94,24 @@ def _grown(centred: Sequence[float], total: float, known: Shapes) -> _Fit:
 
 def _best(centred: Sequence[float], total: float, candidates: Sequence[Bounded]) -> tuple[_Fit, _Fit]:
     """The bounded shape that fits best, and the one that does with a rising straight line beside it."""
-    held = mixed = _Fit(total)
+    held = mixed = candidates[0]
+    held_left = mixed_left = total
+    rise = 0.0
     for one in candidates:
-        explained = sum(dot(centred, axis) ** 2 for axis in one.axes)
-        if total - explained < held.residual:
-            held = _Fit(max(0.0, total - explained), kind=one.kind)
-        size = max(0.0, dot(centred, one.line))
-        if total - explained - size * size < mixed.residual:
-            mixed = _Fit(max(0.0, total - explained - size * size), size, one.line, one.line_share, one.kind)
-    return held, mixed
+        left = total
+        for axis in one.axes:
+            left -= dot(centred, axis) ** 2
+        if left < held_left:
+            held, held_left = one, left
+        size = dot(centred, one.line)
+        if size > 0:
+            left -= size * size
+        if left < mixed_left:
+            mixed, mixed_left, rise = one, left, size
+    return (
+        _Fit(max(0.0, held_left), kind=held.kind),
+        _Fit(max(0.0, mixed_left), max(0.0, rise), mixed.line, mixed.line_share, mixed.kind),
+    )
 
 
 def _independent(centred: Sequence[float], grown: _Fit, least: float) -> float:
@@ -115,5 +126,5 @@ def _independent(centred: Sequence[float], grown: _Fit, least: float) -> float:
     r1 = min(max(r1, 0.0), MAX_AUTOCORRELATION)
     if least < 0.5 * grown.residual:
         # What is left hangs together because the model is wrong, not because the noise does.
-        r1 *= 0.5
+        r1 *= WRONG_MODEL_SHARE
     return max(MIN_INDEPENDENT, count * (1 - r1) / (1 + r1))

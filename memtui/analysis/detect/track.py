@@ -12,9 +12,12 @@ from memtui.analysis.detect.verdict import State
 HISTORY_BLOCKS = 120
 RECENT_WINDOWS = (240, 60, 30, 15)
 """Blocks of the windows beside the whole history; the two shortest tell what happens lately."""
+LONGEST_BLOCKS = RECENT_WINDOWS[0]
+MIN_EXCUSE_BLOCKS = 20
+"""The past excuses nothing before it is this long."""
 MAX_STEP_BLOCKS = 5
 """One look after a long silence counts for no more agreement than this."""
-SUSPECT_SHARE, LEAK_SHARE = 0.25, 0.4
+SUSPECT_SHARE, LEAK_SHARE = 0.2, 0.3
 """Which part of its age growth must persist for each state."""
 
 
@@ -27,7 +30,7 @@ class Track:
         self.material = material
         self.block_seconds = block_seconds
         self._history = BlockMinima(block_seconds, HISTORY_BLOCKS, keep_all=True)
-        self._recent = BlockMinima(block_seconds, max(RECENT_WINDOWS), keep_all=False)
+        self._recent = BlockMinima(block_seconds, LONGEST_BLOCKS, keep_all=False)
         self.levels: dict[State, Persistence] = {
             "leak": Persistence(LEAK_SHARE),
             "suspect": Persistence(SUSPECT_SHARE),
@@ -58,7 +61,9 @@ class Track:
         history = self._history
         whole = Window(history.values, history.block_seconds)
         blocks = round(history.seconds / self.block_seconds)
-        self.look = look(whole, blocks, self._shorter(blocks), self.material)
+        windows = [whole, *self._shorter(blocks)]
+        context = next((one for one in windows if one.seconds <= LONGEST_BLOCKS * self.block_seconds), whole)
+        self.look = look(windows, context if blocks >= MIN_EXCUSE_BLOCKS else None, self.material)
         for level in self.levels.values():
             level.add(blocks, step_blocks, self.look.hit)
 
