@@ -90,7 +90,7 @@ def read_picture(path: str | Path) -> tuple[Picture, Analysis | None]:
         facts = _facts(path, archive)
         with _explained(path):
             _check_claims(archive)
-            names = json.loads(archive.read(_NAMES))
+            names = json.loads(_content(archive, archive.getinfo(_NAMES)))
             return from_columns(facts, names, _read_columns(archive))
 
 
@@ -185,7 +185,7 @@ def _facts(path: str | Path, archive: zipfile.ZipFile) -> Facts:
     head: Any = None
     with contextlib.suppress(*_BROKEN):
         if archive.getinfo(_HEAD).file_size <= _MOST_HEAD_BYTES:
-            head = json.loads(archive.read(_HEAD))
+            head = json.loads(_content(archive, archive.getinfo(_HEAD)))
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise UsageError(f"{path} is no file of memtui.", next_step="Name a *.memtui file.")
     if head.get("kind") != KIND:
@@ -204,17 +204,23 @@ def _facts(path: str | Path, archive: zipfile.ZipFile) -> Facts:
 
 def _check_claims(archive: zipfile.ZipFile) -> None:
     """Refuse what would inflate to far more than any picture: a few bytes can be made to stand for gigabytes."""
-    members = archive.infolist()
-    claimed = sum(one.file_size for one in members)
-    if claimed > _SMALL_BYTES and claimed > _MOST_TIMES_LARGER * sum(one.compress_size for one in members):
+    assert archive.fp is not None
+    claimed = sum(one.file_size for one in archive.infolist())
+    if claimed > _SMALL_BYTES and claimed > _MOST_TIMES_LARGER * archive.fp.seek(0, os.SEEK_END):
         raise BadColumnsError("It claims to be larger than any picture of its size")
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """A member, and never more than it claims: ``ZipFile.read`` inflates first and cuts then."""
+    with archive.open(member) as stream:
+        return stream.read(member.file_size)
 
 
 def _read_columns(archive: zipfile.ZipFile) -> Columns:
     columns: Columns = {}
     for one in archive.infolist():
         if one.filename.endswith(".npy"):
-            with io.BytesIO(archive.read(one)) as content:
+            with io.BytesIO(_content(archive, one)) as content:
                 name = one.filename.removesuffix(".npy")
                 columns[name] = np.lib.format.read_array(content, allow_pickle=False)
     return columns

@@ -244,6 +244,12 @@ def test_chains_that_never_end_are_refused(path: Path) -> None:
         read_picture(changed(path, in_a_circle))
 
 
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.memtui")
+    with pytest.raises(UsageError, match="is no file of memtui"):
+        read_picture(tmp_path / "pipe.memtui")
+
+
 def test_a_file_that_claims_to_be_enormous_is_not_read(path: Path) -> None:
     def enormous(members: dict[str, Any]) -> None:
         members["text_data.npy"] = np.zeros(400_000_000, np.uint8)
