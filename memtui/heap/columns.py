@@ -246,7 +246,8 @@ def _analysis(columns: _Unpacked, picture: Picture) -> Analysis:
 
 
 def _differences(column: NDArray[Any]) -> IntColumn:
-    return np.diff(column.astype(np.int64), prepend=np.int64(0))
+    steps: IntColumn = np.diff(column.astype(np.int64), prepend=np.int64(0))
+    return steps
 
 
 def _narrow(column: NDArray[Any]) -> NDArray[Any]:

@@ -145,7 +145,7 @@ class Shelf:
         edges = self.picture.edges
         is_module = np.array([name == "module" for name in self.picture.types.names] or [False], np.bool_)
         modules = is_module[self.picture.nodes.types]
-        parts = modules.copy()
+        parts: NDArray[np.bool_] = modules.copy()
         held = edges.targets[modules[self.sources] & (edges.links == Link.FIELD)]
         parts[held[self.namespaces[held]]] = True
         return parts
