@@ -8,14 +8,14 @@ from datetime import datetime
 import numpy as np
 
 from memtui.heap.graph.chains import Chains
-from memtui.heap.growth import Growth, GrownRow
+from memtui.heap.growth import GrownRow, Growth
 from memtui.heap.matching import moved, same_paths
 from memtui.heap.picture import NOBODY, IntColumn, Link
 from memtui.heap.shelf import Shelf
 from memtui.model.evidence import Evidence, GrownHolder, GrownType, Look
 
 _MOST_HOLDERS = 40
-_MOST_TYPES = 8
+_MOST_TYPES = 16
 _BOUND_NAMES = frozenset(
     ("maxsize", "_maxsize", "max_size", "_max_size", "maxlen", "_maxlen", "capacity", "_capacity", "max_entries",
      "_max_entries", "_Cache__maxsize", "limit", "_limit", "size_limit")
@@ -119,11 +119,11 @@ class _Looks:
             return None
         for edge in range(begin, end):
             link, number = edges.links[edge], int(edges.numbers[edge])
-            if link == Link.ATTRIBUTE or (link == Link.VALUE and self._last.namespaces[node]):
-                if words.text(number) in _BOUND_NAMES:
-                    shown = words.show(int(edges.targets[edge]))
-                    if shown is not None and shown.isdigit() and int(shown) > 1:
-                        return int(shown)
+            is_named = link == Link.ATTRIBUTE or (link == Link.VALUE and self._last.namespaces[node])
+            if is_named and words.text(number) in _BOUND_NAMES:
+                shown = words.show(int(edges.targets[edge]))
+                if shown is not None and shown.isdigit() and int(shown) > 1:
+                    return int(shown)
         return None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from memtui.model.evidence import GrownHolder
 from memtui.model.suspect import Category
 
@@ -29,48 +31,60 @@ ADVICE: dict[Category, str] = {
     "unknown": "See who holds them in the heap screen, and why they are not let go.",
 }  # fmt: skip
 
-_TASKS = ("_asyncio.Task", "asyncio.tasks.Task", "_asyncio.Future", "asyncio.futures.Future", "coroutine", "generator",
-          "async_generator")  # fmt: skip
-_TRACES = ("traceback", "frame")
+
+_TASKS = (
+    "_asyncio.Task", "asyncio.tasks.Task", "_asyncio.Future", "asyncio.futures.Future", "coroutine", "generator",
+    "async_generator",
+)  # fmt: skip
 _BUILTIN_CONTAINERS = frozenset(("dict", "list", "tuple", "set", "cell", "str", "int", "float", "bytes", "bytearray"))
 _OWN_BOUND = (
     "re._cache", "re._cache2", "struct._cache", "linecache.cache", "fnmatch.", "sre_compile.", "typing.",
     "urllib.parse._parse_cache", "encodings._cache", "functools._", "tokenize.", "ast.",
 )  # fmt: skip
 """Caches of the standard library that bound themselves by their own code."""
-_MANY = 0.3
+_MANY = 0.5
 
 
 def categorise(holder: GrownHolder) -> Category:
-    """The category of a holder that is not bounded."""
-    labels = [step.label for step in holder.chain]
-    types = [step.type for step in holder.chain]
-    gained = main_types(holder)
-    if holder.group == "unknown":
-        return "traceback" if "traceback" in gained else "c-extension"
-    if "traceback" in gained and any(name in gained for name in _TRACES):
-        return "traceback"
-    if any(name in gained for name in _TASKS):
-        return "task"
-    if is_bounded(holder):
-        return "bounded-cache"
-    if any("lru_cache" in name for name in types):
-        return "unbounded-cache"
-    if any("__defaults__" in label or "__kwdefaults__" in label for label in labels):
-        return "mutable-default"
-    if any("<per thread>" in label for label in labels) or "thread dict" in holder.root:
-        return "thread-local"
-    if "type" in gained or any(name.endswith(("Meta", "ABCMeta")) for name in gained):
-        return "type-creation"
-    if any("__closure__" in label or "cell_contents" in label for label in labels) or {"function", "cell"} <= gained:
-        return "closure"
-    if "method" in gained:
-        return "listener"
-    if ")*" in holder.path and holder.elements is None:
-        return "linked-structure"
-    if "cache" in holder.path.rsplit(".", 1)[-1].lower():
-        return "unbounded-cache"
-    return "growing-collection" if holder.elements is not None else "unknown"
+    """The category of a holder: the first rule that fits."""
+    return next((category for category, fits in _RULES if fits(holder)), "unknown")
+
+
+def _gained(*names: str) -> Callable[[GrownHolder], bool]:
+    return lambda holder: bool(main_types(holder).intersection(names))
+
+
+def _labelled(*parts: str) -> Callable[[GrownHolder], bool]:
+    return lambda holder: any(part in step.label for step in holder.chain for part in parts)
+
+
+def _is_cache(holder: GrownHolder) -> bool:
+    return any("lru_cache" in step.type for step in holder.chain) or "cache" in holder.path.rsplit(".", 1)[-1].lower()
+
+
+def _makes_types(holder: GrownHolder) -> bool:
+    return any(name == "type" or name.endswith("Meta") for name in main_types(holder))
+
+
+def _makes_closures(holder: GrownHolder) -> bool:
+    return {"function", "cell"} <= main_types(holder) or _labelled("__closure__", "cell_contents")(holder)
+
+
+_RULES: tuple[tuple[Category, Callable[[GrownHolder], bool]], ...] = (
+    ("traceback", _gained("traceback")),
+    ("c-extension", lambda holder: holder.group == "unknown"),
+    ("task", _gained(*_TASKS)),
+    ("mutable-default", _labelled("__defaults__", "__kwdefaults__")),
+    ("unbounded-cache", lambda holder: any("lru_cache" in step.type for step in holder.chain)),
+    ("thread-local", lambda holder: _labelled("<per thread>")(holder) or "thread dict" in holder.root),
+    ("type-creation", _makes_types),
+    ("closure", _makes_closures),
+    ("listener", _gained("method")),
+    ("linked-structure", lambda holder: ")*" in holder.path and holder.elements is None),
+    ("unbounded-cache", _is_cache),
+    ("growing-collection", lambda holder: holder.elements is not None),
+)
+"""From what is surest to what is said of everything that holds much."""
 
 
 def is_bounded(holder: GrownHolder) -> bool:
@@ -81,9 +95,11 @@ def is_bounded(holder: GrownHolder) -> bool:
 
 
 def main_types(holder: GrownHolder) -> set[str]:
-    """Types of which the holder gained many."""
+    """Types of which the holder gained about as many as it gained elements, or more."""
+    gained = holder.elements[-1] - holder.elements[0] if holder.elements is not None else 0
     most = max((one.objects for one in holder.types), default=0)
-    return {one.type for one in holder.types if one.objects >= _MANY * most}
+    enough = _MANY * (min(gained, most) if gained > 0 else most)
+    return {one.type for one in holder.types if one.objects >= enough}
 
 
 def telling_type(holder: GrownHolder) -> str | None:

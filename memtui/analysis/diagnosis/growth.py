@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 MIN_LOOKS = 3
 """Two looks take from a phase what is none of a leak."""
@@ -36,8 +37,8 @@ def course(values: Sequence[int], times: Sequence[float]) -> Course:
     total, seconds = values[-1] - values[0], times[-1] - times[0]
     if len(values) < 2 or seconds <= 0 or total <= 0:
         return Course(total, seconds, False, False)
-    pairs = list(zip(values, values[1:], strict=False))
-    spans = [max(b - a, 1e-9) for a, b in zip(times, times[1:], strict=False)]
+    pairs = list(pairwise(values))
+    spans = [max(b - a, 1e-9) for a, b in pairwise(times)]
     rises = all(b - a > total * _JITTER * span / seconds for (a, b), span in zip(pairs, spans, strict=True))
     last = (pairs[-1][1] - pairs[-1][0]) / spans[-1]
     enough = len(values) >= MIN_LOOKS

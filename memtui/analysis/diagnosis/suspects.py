@@ -1,4 +1,4 @@
-"""Suspects out of evidence: holders that grow, objects that nobody refers to, cycles, and memory that is no object."""
+"""Suspects out of evidence: holders that grow, objects that nobody refers to, cycles, memory that is no object."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ def find_suspects(evidence: Evidence) -> tuple[Suspect, ...]:
     """Suspects, the most likely first: what grew at every look and is not bounded, by its share of the growth."""
     times = [look.at_seconds for look in evidence.looks]
     found = [one for holder in evidence.holders if (one := _holder(holder, evidence, times)) is not None]
-    for other in (_cycles(evidence, times), _native(evidence, times), _fragmentation(evidence, times)):
-        if other is not None:
-            found.append(other)
+    others = (_cycles(evidence, times), _native(evidence, times), _fragmentation(evidence, times))
+    found += [one for one in others if one is not None]
     found.sort(key=lambda one: (one.bounded, not one.lasting, -one.share))
     return tuple(found[:_MOST_SUSPECTS])
 
@@ -112,8 +111,8 @@ def _cycles(evidence: Evidence, times: Sequence[float]) -> Suspect | None:
     counted = course([look.garbage_objects for look in evidence.looks], times)
     types = ", ".join(f"{format_count(one.objects, sign=True)} {one.type}" for one in evidence.garbage[:4])
     told = (
-        f"{format_count(counted.total)} more objects ({format_bytes(garbage.total)}) are unreachable and wait for the "
-        f"collector: {types}.",
+        f"{format_count(counted.total)} more objects ({format_bytes(garbage.total)}) are unreachable and wait for "
+        f"the collector: {types}.",
         "A forced collection would free them." if garbage.rises else "They come and go between collections.",
     )
     kind = evidence.garbage[0].type if evidence.garbage else None
@@ -132,7 +131,7 @@ def _native(evidence: Evidence, times: Sequence[float]) -> Suspect | None:
     if grown.total < MIN_NATIVE_BYTES or share < NATIVE_SHARE:
         return None
     told = (
-        f"Anonymous memory grew by {format_bytes(_anonymous_growth(evidence.looks))}, of which Python objects explain "
+        f"Anonymous memory grew by {format_bytes(_anonymous_growth(evidence.looks))}, of which objects explain "
         f"{format_bytes(max(0, evidence.looks[-1].objects_bytes - first.objects_bytes))}.",
         f"{format_bytes(grown.total)} are neither objects nor free blocks of the allocators.",
     )
