@@ -95,7 +95,7 @@ def diagnose(name: str, pid: int, seconds: float, truth: dict[str, Any], native:
             "--report",
             path,
         ]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if not path.exists():
             return Result(name, "-", None, None, "", None, done.stderr.strip().splitlines()[-1])
         report = json.loads(path.read_text())
@@ -155,9 +155,8 @@ def main() -> int:
             sys.stdout.flush()
     caught = sum(one.state in ("suspect", "leak") for one in results)
     print(f"suspect or leak: {caught} of {len(results)}; leak: {sum(one.state == 'leak' for one in results)}")
-    print(
-        f"first suspect right: {sum(bool(one.first) for one in results)}, in three: {sum(bool(one.three) for one in results)}"
-    )
+    first, three = sum(bool(one.first) for one in results), sum(bool(one.three) for one in results)
+    print(f"first suspect right: {first}, in three: {three}")
     return 0
 
 
