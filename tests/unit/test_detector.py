@@ -59,6 +59,7 @@ def test_a_minute_of_the_curve_alone_is_never_more_than_growing(speed: float, st
 def test_a_minute_judged_by_the_second_is_still_not_a_suspect() -> None:
     options = DetectorOptions.for_watch(60, age_seconds=3600)
     assert after_seconds(60, 0.5, options).state == "growing"
+    assert after_seconds(60, 0.0, options).state == "inconclusive"
 
 
 def test_the_first_seconds_say_nothing() -> None:
@@ -74,7 +75,10 @@ def test_five_minutes_planned_as_such_find_a_leak() -> None:
     detector, random = Detector(options), Random(3)
     for at in range(0, 301, 5):
         detector.add(float(at), round((80 + 0.2 * at + random.gauss(0, 0.3)) * MIB))
-    assert detector.verdict().state == "leak"
+    verdict = detector.verdict()
+    assert verdict.state == "leak"
+    assert verdict.confidence < 0.8
+    assert "warm-up" in verdict.reasons[-1]
 
 
 def test_a_plateau_takes_the_verdict_back() -> None:

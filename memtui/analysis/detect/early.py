@@ -28,16 +28,11 @@ PRESSURE_LEAST_BYTES = 50 * MIB
 
 @dataclass(frozen=True, slots=True)
 class FirstLook:
-    """The whole watch so far: its stretch, or None while ``too_early``."""
+    """The whole watch so far: its stretch, None while it is too early to say anything."""
 
     stretch: Window | None
     seconds: float
     looks: int
-
-    @property
-    def too_early(self) -> bool:
-        """Whether nothing can be said yet."""
-        return self.stretch is None
 
     @property
     def rises(self) -> bool:

@@ -15,6 +15,10 @@ MIN_HEALTHY_SECONDS = 120.0
 MIN_SUSPECT_SECONDS = 120.0
 MIN_LEAK_SECONDS = 240.0
 """Least time watched for each state by the curve alone, however short the blocks are."""
+LONG_SECONDS = 15 * 60.0
+"""Alarms of shorter watches are given less confidence, and the reason."""
+TOO_SHORT = "So short a watch rules nothing out."
+MAYBE_WARM_UP = "A warm-up that takes longer than so short a watch would look the same."
 
 
 def at_first(first: FirstLook) -> Verdict:
@@ -32,9 +36,7 @@ def at_first(first: FirstLook) -> Verdict:
         return Verdict("growing", round(0.6 * seconds / (seconds + 60.0), 2), reasons, speed, None, seconds)
     calm = f"No lasting growth in {format_seconds(seconds)}"
     if seconds < MIN_HEALTHY_SECONDS:
-        return Verdict(
-            "inconclusive", 0.3, (f"{calm}, but so short a watch rules nothing out.",), speed, None, seconds
-        )
+        return Verdict("inconclusive", 0.3, (f"{calm}.", TOO_SHORT), speed, None, seconds)
     reasons = (f"{calm} so far.", "A slow leak needs a longer watch.")
     return Verdict("healthy", _watched(seconds), reasons, speed, None, seconds)
 
@@ -43,7 +45,7 @@ def by_curve(signal: Signal, track: Track, look: Look, watched_seconds: float) -
     """The verdict of a series that has been looked at long enough."""
     state = _capped(track.state, watched_seconds)
     if state in ("suspect", "leak"):
-        return _alarm(state, signal, track, look)
+        return _alarm(state, signal, track, look, watched_seconds)
     reasons: tuple[str, ...]
     if look.growing is not None and (state == "growing" or look.hit):
         reasons = (words.endless(signal, look.growing), words.preferred(look.growing), _held(track))
@@ -51,13 +53,16 @@ def by_curve(signal: Signal, track: Track, look: Look, watched_seconds: float) -
     if look.latest.rises(track.material):
         reasons = (words.rose(signal, look.latest), words.bounded(look.whole))
         return _verdict("growing", 0.5, reasons, look.latest.rise_bytes_per_minute, look.latest.seconds, signal)
-    whole = look.whole
-    reason = words.quiet(signal, whole.seconds, track.material, whole.lowest)
-    speed = look.latest.rise_bytes_per_minute
-    return _verdict("healthy", _watched(whole.seconds), (reason,), speed, whole.seconds, signal)
+    whole, speed = look.whole, look.latest.rise_bytes_per_minute
+    reasons = (words.quiet(signal, whole.seconds, track.material, whole.lowest),)
+    if watched_seconds < MIN_HEALTHY_SECONDS:
+        return _verdict("inconclusive", 0.3, (*reasons, TOO_SHORT), speed, whole.seconds, signal)
+    if whole.rise_bytes > track.material.bytes(whole.lowest):
+        reasons = (words.rose_once(signal, whole), words.bounded(whole))
+    return _verdict("healthy", _watched(whole.seconds), reasons, speed, whole.seconds, signal)
 
 
-def _alarm(state: State, signal: Signal, track: Track, look: Look) -> Verdict:
+def _alarm(state: State, signal: Signal, track: Track, look: Look, watched_seconds: float) -> Verdict:
     reasons: tuple[str, ...]
     stretch = look.growing
     base = 0.75 if state == "leak" else 0.55
@@ -65,9 +70,11 @@ def _alarm(state: State, signal: Signal, track: Track, look: Look) -> Verdict:
         speed, seconds = look.latest.rise_bytes_per_minute, look.latest.seconds
         reasons = (_held(track), "The latest look no longer shows it: the verdict is taken back if that stays so.")
         return _verdict(state, base - 0.15, reasons, speed, seconds, signal)
-    strength = 1.0 - math.exp(-max(0.0, stretch.explanation.advantage) / 10.0)
+    confidence = base + 0.2 * (1.0 - math.exp(-max(0.0, stretch.explanation.advantage) / 10.0))
     reasons = (words.endless(signal, stretch), words.preferred(stretch), _held(track))
-    return _verdict(state, base + 0.2 * strength, reasons, stretch.growth_bytes_per_minute, stretch.seconds, signal)
+    if watched_seconds < LONG_SECONDS:
+        confidence, reasons = confidence * watched_seconds / (watched_seconds + 120.0), (*reasons, MAYBE_WARM_UP)
+    return _verdict(state, confidence, reasons, stretch.growth_bytes_per_minute, stretch.seconds, signal)
 
 
 def _held(track: Track) -> str:

@@ -21,6 +21,14 @@ def rose(signal: Signal, stretch: Window) -> str:
     )
 
 
+def rose_once(signal: Signal, stretch: Window) -> str:
+    """That the floor is higher than it was, but no longer rises."""
+    return _sentence(
+        f"{FLOOR[signal]} rose by {format_bytes(stretch.rise_bytes)} over {format_seconds(stretch.seconds)}, "
+        f"but does not keep rising"
+    )
+
+
 def endless(signal: Signal, stretch: Window) -> str:
     """What the growing part of the curve amounts to."""
     return _sentence(
@@ -39,7 +47,9 @@ def preferred(stretch: Window) -> str:
 
 
 def bounded(stretch: Window) -> str:
-    """What explains the curve without growth."""
+    """What explains the curve without growth, if anything does."""
+    if not stretch.is_explained():
+        return "Whether it goes on without end cannot be told yet."
     if stretch.explanation.bounded == CONSTANT:
         return "Its ups and downs explain the curve."
     return _sentence(f"{stretch.explanation.bounded} explains the curve; nothing says that it goes on without end")
