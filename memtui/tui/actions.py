@@ -80,6 +80,7 @@ RESERVED_KEYS = frozenset(
 )  # fmt: skip
 """Keys that move, choose, close and leave: no action may take them."""
 
+_SCREENS_IN_ONE_ROW: tuple[Scope, ...] = ("diff", "heap")
 _KEY_NAMES = {"question_mark": "?", "slash": "/", "escape": "esc"}
 
 
@@ -109,14 +110,21 @@ def key_of(action: Action, keys: Mapping[str, str]) -> str:
 
 
 def markdown_table() -> str:
-    """The key table of the README."""
-    rows = [f"| `{key_name(one.key)}` | `{one.id}` | {_in_words(one)} |" for one in ACTIONS]
+    """The key table of the README: a row for each action, and one for all of each screen that opens from others."""
+    rows = [
+        f"| `{key_name(one.key)}` | `{one.id}` | {one.tooltip} |"
+        for one in ACTIONS
+        if one.scope not in _SCREENS_IN_ONE_ROW
+    ]
+    rows += [_row_of(scope) for scope in _SCREENS_IN_ONE_ROW]
     return "\n".join(["| key | action | what it does |", "|---|---|---|", *rows])
 
 
-def _in_words(action: Action) -> str:
-    where = {"diff": " (in the diff)", "heap": " (in the heap)"}.get(action.scope, "")
-    return f"{action.tooltip}{where}"
+def _row_of(scope: Scope) -> str:
+    actions = shown_actions([scope])
+    keys = " ".join(f"`{key_name(one.key)}`" for one in actions)
+    names = " ".join(f"`{one.id}`" for one in actions)
+    return f"| {keys} | {names} | In the {scope}: {', '.join(one.label.lower() for one in actions)} |"
 
 
 def _target(action: Action) -> str:

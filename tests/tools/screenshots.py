@@ -17,10 +17,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "tui")]
 
+from shop_heap import ShopBook, with_pictures  # noqa: E402
 from shop_session import shop_states  # noqa: E402
 
 from memtui.session.scripted import ScriptedSession  # noqa: E402
 from memtui.tui.app import MemtuiApp  # noqa: E402
+from memtui.tui.books import Shelf  # noqa: E402
 from memtui.tui.settings import load_settings  # noqa: E402
 
 SECONDS = 200
@@ -28,13 +30,14 @@ SECONDS = 200
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture: the keys pressed before it is taken, at which second of the session."""
+    """One picture: the keys pressed before it is taken, at which second of the session, with heap pictures or not."""
 
     name: str
     theme: str = "memtui-dark"
     size: tuple[int, int] = (120, 40)
     keys: tuple[str, ...] = ()
     second: int = SECONDS - 1
+    pictures: bool = False
 
 
 SHOTS = (
@@ -42,19 +45,24 @@ SHOTS = (
     Shot("dashboard-light", theme="memtui-light"),
     Shot("dashboard-80x24", size=(80, 24)),
     Shot("observing", second=25),
-    Shot("diff", size=(120, 30), keys=("d",)),
+    Shot("diff", size=(120, 30), keys=("d",), pictures=True),
+    Shot("heap", size=(120, 30), keys=("h",), pictures=True),
+    Shot("object", size=(120, 30), keys=("h", "down", "enter", "enter"), pictures=True),
     Shot("help", size=(110, 42), keys=("question_mark",)),
 )
 
 
 async def render(shot: Shot) -> str:
     """The picture as SVG."""
-    session = ScriptedSession(shop_states(shot.second + 1)[-1:])
+    state = shop_states(shot.second + 1)[-1]
+    session = ScriptedSession([with_pictures(state) if shot.pictures else state])
     settings = replace(load_settings(shot.theme), ascii=False)
-    app = MemtuiApp(session, exporter=lambda _: Path("report.json"), settings=settings)
+    app = MemtuiApp(session, exporter=lambda _: Path("report.json"), settings=settings, shelf=Shelf(ShopBook))
     async with app.run_test(size=shot.size) as pilot:
         await pilot.pause()
-        await pilot.press(*shot.keys)
+        for key in shot.keys:
+            await pilot.press(key)
+            await pilot.pause(0.2)
         await pilot.pause(0.2)
         svg = app.export_screenshot(title=f"memtui {shot.name}")
     # A picture in a README fetches nothing; the fonts are those of the reader.

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from screen_text import text_of, until
 from shop_heap import Library, with_pictures
+from test_tui_sizes import drawn
 
 from memtui.errors import MemtuiError
 from memtui.model.state import State
@@ -342,6 +343,40 @@ async def test_two_files_open_with_their_difference(make: Make, pictured: State)
         assert "2.memtui" in text_of(app, "#snapshots")
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, HeapScreen))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 6), (40, 10), (60, 15), (200, 60)])
+async def test_no_screen_crashes_at_any_size(make: Make, pictured: State, size: tuple[int, int]) -> None:
+    app = make(pictured)
+    async with app.run_test(size=size) as pilot:
+        for keys in (
+            ["h"],
+            ["down", "enter"],
+            ["enter"],
+            ["right", "right", "left"],
+            ["escape", "v"],
+            ["slash", "x"],
+        ):
+            await pilot.press(*keys)
+            await pilot.pause(0.05)
+            assert app.is_running
+        await pilot.press("escape", "escape", "escape", "escape", "escape", "d")
+        await until(pilot, lambda: isinstance(app.screen, DiffScreen))
+        await pilot.press("o", "b", "enter")
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert app.is_running
+
+
+async def test_ascii_draws_ascii_only(make: Make, pictured: State, settings: Settings) -> None:
+    app = make(pictured)
+    app.settings = replace(settings, ascii=True)
+    app.add_class("-ascii")
+    async with app.run_test(size=(80, 24)) as pilot:
+        for keys, shown in ((["h"], "shop.cache.Page"), (["v", "enter"], "._RENDERED")):
+            await pilot.press(*keys)
+            await until(pilot, lambda shown=shown: shown in rows(app))  # type: ignore[misc]
+            assert drawn(app).isascii()
 
 
 def test_a_shelf_keeps_few_pictures_open(library: Library) -> None:

@@ -301,6 +301,7 @@ def test_questions_and_notice(last: State, bare: State) -> None:
     for command in (StartTracing(), CollectGarbage(), ClimbToAgent()):
         assert "one thread" in requests.notice(bare, command)
     assert requests.notice(replace(bare, note="observing only"), StartTracing()) == ""
+    assert requests.notice(replace(bare, entry_cost="gdb stops it."), StartTracing()) == "gdb stops it."
     assert requests.notice(last, StartTracing()) == ""
     assert requests.notice(with_output(bare, ("x",)), StartTracing()) == ""
 

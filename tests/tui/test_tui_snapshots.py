@@ -7,13 +7,20 @@ they were made with. To make them anew: look at the difference, then run with ``
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import textual
+from screen_text import text_of, until
+from shop_heap import ShopBook, with_pictures
+from textual.pilot import Pilot
 
 from memtui.model.state import State
+from memtui.session.scripted import ScriptedSession
 from memtui.tui.app import MemtuiApp
+from memtui.tui.books import Shelf
+from memtui.tui.settings import Settings
 
 RECORDED_WITH = "8.2.8"
 pytestmark = pytest.mark.skipif(
@@ -40,3 +47,26 @@ def test_screen(
 ) -> None:
     app = make_app(states[-1], theme=theme)
     assert snap_compare(app, terminal_size=size, press=keys)
+
+
+@pytest.mark.parametrize(
+    ("size", "keys"),
+    [
+        ((80, 24), {"h": "shop.cache.Page"}),
+        ((120, 40), {"h": "shop.cache.Page", "v": "shop.orders.ORDERS", "enter": "['/basket/0']"}),
+        ((80, 24), {"d": "shop.cache._RENDERED[*]"}),
+    ],
+    ids=["types", "object", "holders"],
+)
+def test_pictures(
+    settings: Settings, states: tuple[State, ...], snap_compare: Any, size: tuple[int, int], keys: dict[str, str]
+) -> None:
+    session = ScriptedSession([with_pictures(states[-1])])
+    app = MemtuiApp(session, exporter=lambda _: Path("x"), settings=settings, shelf=Shelf(ShopBook))
+
+    async def leaf_through(pilot: Pilot[None]) -> None:
+        for key, shown in keys.items():
+            await pilot.press(key)
+            await until(pilot, lambda shown=shown: shown in text_of(app, "#rows"))  # type: ignore[misc]
+
+    assert snap_compare(app, terminal_size=size, run_before=leaf_through)

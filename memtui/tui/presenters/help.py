@@ -16,6 +16,8 @@ _WORDS = (
     ("agent", "one thread inside the process that answers questions; it is removed when you quit"),
     ("blocks", "pieces of memory that tracemalloc saw allocated and that are still alive"),
     ("change", "against the last snapshot, or against the first look after tracing began"),
+    ("picture", "of the heap: every object there was at one moment, and who holds it"),
+    ("retained", "what would be freed with an object: itself and all that hangs on it alone"),
     ("too early", "not enough looks yet to say whether memory grows"),
 )
 _WORD_WIDTH = 14

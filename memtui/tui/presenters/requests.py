@@ -29,7 +29,7 @@ def notice(state: State, command: Command) -> str:
         return ""
     if isinstance(command, TakeSnapshot) and state.rung is not Rung.PROCESS:
         return PICTURE_NOTICE
-    return "" if state.note or not needs_agent(state) else AGENT_NOTICE
+    return "" if state.note or not needs_agent(state) else state.entry_cost or AGENT_NOTICE
 
 
 def collection_question(state: State) -> str:
