@@ -102,6 +102,11 @@ def sleeps_harmlessly(raw: bytes, read: Read) -> bool:
     return number in HARMLESS_WAITS
 
 
+def made_to_wait_on(raw: bytes) -> bytes | None:
+    """Never: what the call was given first is gone from the registers that a tracer sees."""
+    return None
+
+
 def can_restore(tid: int) -> bool:
     """False while the thread keeps something in vector registers beyond the 128 bits that the frame holds."""
     try:

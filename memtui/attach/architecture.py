@@ -57,6 +57,13 @@ class Architecture(Protocol):
         """True when the stopped thread sleeps in a call outside of any allocator or libc-internal lock."""
         ...
 
+    def made_to_wait_on(self, raw: bytes) -> bytes | None:
+        """Registers of a stopped thread with which it does not see that its wait was interrupted (EINTR).
+
+        The wait begins anew, with all of its time: for waits that have only just begun. None when that is not so.
+        """
+        ...
+
     def can_restore(self, tid: int) -> bool:
         """Whether a signal frame holds all that the stopped thread has in its registers."""
         ...

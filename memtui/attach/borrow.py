@@ -91,6 +91,13 @@ class BorrowedThread:
         """The thread's registers as they were when it stopped, as the kernel gives them."""
         return self._raw
 
+    def wait_on(self) -> None:
+        """A wait that has only just begun begins anew, rather than that C code sees its interruption."""
+        registers = arch.made_to_wait_on(self._raw)
+        if registers is not None:
+            ptrace.write_registers(self._tid, ptrace.NT_PRSTATUS, registers)
+            self._raw = registers
+
     def write(self, address: int, data: bytes) -> None:
         """Write into the process, whatever the protection of the page. Raises FailedCallError."""
         try:

@@ -55,6 +55,8 @@ def main() -> None:
     if not request:
         return  # the other side thought better of it
     plan = marshal.loads(request)
+    if _hung_up(caller):
+        return
     copy = None
     try:
         copy = FrozenCopy(plan)
@@ -71,6 +73,12 @@ def main() -> None:
         if copy is not None:
             copy.kill()
             copy.reap()
+
+
+def _hung_up(caller: _socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(caller.fileno(), 0)
+    return bool(poll.poll(0))
 
 
 def _hurry() -> None:

@@ -118,9 +118,9 @@ class FrozenCopy:
                 time.sleep(_PAUSES_SECONDS[tries % len(_PAUSES_SECONDS)])
             self.threads.settle()
             try:
-                tids = self._candidates()
-                if tids:
-                    return {"outcome": "reaped", "stop_seconds": self._reap_in(tids[tries % len(tids)])}
+                ranked = self._candidates()
+                if ranked:
+                    return {"outcome": "reaped", "stop_seconds": self._reap_in(*ranked[tries % len(ranked)])}
             except (outcome.NotNowError, PermissionError) as error:
                 reason = str(error)
             except (outcome.EndedError, FileNotFoundError, ProcessLookupError):
@@ -240,8 +240,11 @@ class FrozenCopy:
         except OSError:
             pass
 
-    def _candidates(self) -> list[int]:
-        """Threads that may be borrowed to reap, the most harmless first; C code is spared where it can be."""
+    def _candidates(self) -> list[tuple[int, int]]:
+        """Threads that may be borrowed to reap, the most harmless first; C code is spared where it can be.
+
+        With the rank of each.
+        """
         tids = [int(one) for one in os.listdir(f"/proc/{self._pid}/task")]
         ranked = [
             (harmless.rank_for_one_call(self._pid, tid), tid != self._pid, tid)
@@ -251,11 +254,13 @@ class FrozenCopy:
         ranked.sort()
         usable = [one for one in ranked if one[0] < harmless.NEVER]
         spared = [one for one in usable if one[0] < harmless.C_CODE_MAY_SEE]
-        return [tid for _, _, tid in (spared or usable)]
+        return [(tid, rank) for rank, _, tid in (spared or usable)]
 
-    def _reap_in(self, tid: int) -> float:
+    def _reap_in(self, tid: int, rank: int) -> float:
         began = time.monotonic()
         with borrow.BorrowedThread(self._pid, tid, checkpoint) as thread:
+            if rank != harmless.C_CODE_MAY_SEE:
+                thread.wait_on()
             if self.identity() != self._plan["identity"]:
                 raise outcome.ReplacedError("the process runs another program now")
             self._set_options(tid, 0)

@@ -39,7 +39,7 @@ class Photo:
 
     ``pid`` is that of the copy (or of the held process). ``memory_fd`` and ``pagemap_fd`` are its ``/proc/PID/mem``
     and ``/proc/PID/pagemap``, ``maps_text`` is its ``/proc/PID/maps``. They are closed by :meth:`release`. When the
-    target ends the copy does too: what is read from then on is empty.
+    target ends the copy does too: what is read from then on is empty. Raises RefusedError when it is gone already.
 
     ``stop_seconds``: how long the process stood still for it; None when it still does. ``retries``: how many moments
     were no good ones. ``threads`` were stopped; ``left_alone`` were not. ``undisturbed``: none of these ran
@@ -49,8 +49,11 @@ class Photo:
     def __init__(self, answer: dict[str, Any], files: list[int], predicted_seconds: float, helper: CameraLink | None):
         self.pid: int = answer["pid"]
         self.memory_fd, self.pagemap_fd, maps_fd = files
-        with open(maps_fd, "rb") as file:
-            self.maps_text = file.read()
+        self.maps_text = _read_maps(maps_fd)
+        if not self.maps_text:
+            os.close(self.memory_fd)
+            os.close(self.pagemap_fd)
+            raise RefusedError("The photograph was lost before it could be read.", next_step="Try again.")
         self.is_copy: bool = answer["outcome"] == "taken"
         self.stop_seconds: float | None = answer["stop_seconds"] if self.is_copy else None
         self.predicted_stop_seconds = predicted_seconds
@@ -213,6 +216,13 @@ def _collecting_flags(pid: int, interpreter: Interpreter | None) -> list[int]:
         return [collector + offsets.gc_collecting] if collector > offsets.gc else []
     except (RefusedError, UnreadableError):
         return []
+
+
+def _read_maps(fd: int) -> bytes:
+    """Empty when the process has ended."""
+    with open(fd, "rb") as file, suppress(ProcessLookupError):
+        return file.read()
+    return b""
 
 
 def _untouched(pid: int) -> Photo:

@@ -4,7 +4,8 @@ Threads are seized and interrupted (``ptrace(2)``): when memtui dies they go on 
 
 * those in an uninterruptible wait (a parent during ``vfork``, a disk): they do not stop, and touch no memory there;
 * those in ``sigtimedwait``: CPython would take its interruption for a signal when its time is over meanwhile;
-* with ``gentle`` also those asleep in calls whose interruption C code would see (``EINTR``).
+* with ``gentle`` also those asleep in calls whose interruption C code would see (``EINTR``). One that enters such a
+  call in just this moment is made to enter it once more.
 
 Whether one of them ran nevertheless is told by the number of times it was given a processor: :meth:`undisturbed`.
 """
@@ -17,6 +18,7 @@ import os
 import time
 
 from memtui.attach import harmless, ptrace
+from memtui.attach.native import arch
 from memtui.attach.outcome import EndedError, NotNowError, StoppedByUserError
 
 TYPE_CHECKING = False
@@ -39,6 +41,8 @@ class Standstill:
         """Threads that were not stopped, with the number of their time slices."""
         self.late: set[int] = set()
         """Threads that were asked to stop and have not yet: they are let go as soon as they arrive."""
+        self._awake: set[int] = set()
+        """Threads that were not asleep, just before, in calls whose interruption C code sees."""
         self._began = 0.0
 
     def stop(self, gentle: bool) -> None:
@@ -47,6 +51,7 @@ class Standstill:
         Raises NotNowError, StoppedByUserError, EndedError, PermissionError; some may be stopped then: release them.
         """
         self.left_alone.clear()
+        self._awake.clear()
         seen: set[int] = set()
         self._collect_late(seen)
         fresh = self._ranked(seen, gentle)
@@ -126,8 +131,10 @@ class Standstill:
             spare = gentle and rank == harmless.C_CODE_MAY_SEE and slices is not None and bool(wanted or self.stopped)
             if rank == harmless.NEVER or spare:
                 self._leave(tid, slices)
-            else:
-                wanted.append(tid)
+                continue
+            wanted.append(tid)
+            if rank != harmless.C_CODE_MAY_SEE:
+                self._awake.add(tid)
         return wanted
 
     def _leave(self, tid: int, slices: int | None) -> None:
@@ -197,6 +204,10 @@ class Standstill:
         self.stopped.append(tid)
         if os.WSTOPSIG(status) != signal.SIGTRAP:
             raise StoppedByUserError
+        if tid in self._awake:
+            registers = arch.made_to_wait_on(ptrace.read_registers(tid, ptrace.NT_PRSTATUS))
+            if registers is not None:
+                ptrace.write_registers(tid, ptrace.NT_PRSTATUS, registers)
 
     def _collect_late(self, seen: set[int]) -> None:
         """Threads that were asked to stop earlier: those that have, count; the others are left alone."""

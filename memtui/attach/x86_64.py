@@ -41,6 +41,7 @@ INSTRUCTION_ALIGNMENT = 1
 _RESTARTED = {-512, -513, -514, -516}
 """Results of an interrupted call that the kernel restarts by itself (``include/linux/errno.h``)."""
 _EINTR = -4
+_ERESTARTNOHAND = -514
 _RED_ZONE_BYTES = 128
 _EXIT_FRAME_BYTES = 64
 _NOT_INHERITED_FLAGS = 0x100 | 0x400 | 0x10000
@@ -105,6 +106,14 @@ def sleeps_harmlessly(raw: bytes, read: Read) -> bool:
     if number == SYS_FUTEX:
         return unpack(raw)["rsi"] & 0x7F == FUTEX_WAIT_BITSET
     return number in HARMLESS_WAITS
+
+
+def made_to_wait_on(raw: bytes) -> bytes | None:
+    """Registers with which the kernel makes an interrupted wait again, unless a handler of signals is to run."""
+    registers = unpack(raw)
+    if registers["orig_rax"] not in INTERRUPTED_FOR_C_CODE or signed(registers["rax"]) != _EINTR:
+        return None
+    return pack(registers | {"rax": _ERESTARTNOHAND})
 
 
 def can_restore(tid: int) -> bool:

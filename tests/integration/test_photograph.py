@@ -283,6 +283,28 @@ def test_the_copy_goes_with_its_process(counter: Counter) -> None:
     counter.process.wait()
 
 
+def test_a_photograph_that_is_lost_at_once_is_a_refusal(counter: Counter) -> None:
+    with (
+        mock.patch.dict(os.environ, {VARIABLE: "handed-over"}),
+        pytest.raises(RefusedError, match="lost before it could be read"),
+        mock.patch.object(photographing.Photo, "__init__", after(0.3, photographing.Photo.__init__)),
+        photograph(counter.pid),
+    ):
+        pass
+    assert clean_leftovers(counter.pid) in (0, 1)
+    assert counter.children() == []
+
+
+def after(seconds: float, function: Callable[..., None]) -> Callable[..., None]:
+    """``function``, somewhat later."""
+
+    def later(*arguments: Any) -> None:
+        time.sleep(seconds)
+        function(*arguments)
+
+    return later
+
+
 def test_the_copy_goes_when_another_program_is_executed() -> None:
     more = 'sys.stdin.read(1) and os.execv(sys.executable, [sys.executable, "-c", "import sys; sys.stdin.read()"])'
     counter = Counter(more=more)

@@ -42,6 +42,7 @@ STEPS = (
 )  # fmt: skip
 MOST_VISITS = 8
 LIFE_SECONDS = 0.05
+HELPER_SECONDS = 3.0
 
 TOOL = """
 import sys, time
@@ -74,8 +75,11 @@ class Patient:
         self.pid = target.pid
         self._masks = self._blocked_signals()
 
-    def examine(self) -> None:
-        """Raises Trouble, HangError when it is not as it was, or when a copy of it is left."""
+    def examine(self, helper_lives: bool = False) -> None:
+        """Raises Trouble, HangError when it is not as it was, or when a copy of it is left.
+
+        A helper that lives, while its caller was killed, has a moment to remove its copy itself.
+        """
         target = self._target
         until(lambda: not target.traced(), "somebody still traces it")
         progress = target.slot("progress")
@@ -85,6 +89,8 @@ class Patient:
         target.check()
         # Inside sigtimedwait the kernel shows the signals waited for as not blocked: so not at the first look.
         until(lambda: self._blocked_signals() == self._masks, f"it blocks {self._masks} again")
+        if helper_lives:
+            until(lambda: not target.children_without_signal(), "its helper removes the copy", HELPER_SECONDS)
         self._tally.cleaned += clean_leftovers(self.pid)
         target.check_nothing_left()
 
@@ -175,7 +181,7 @@ def the_tool(patient: Patient, tally: Tally, times: int, dice: random.Random) ->
             tally.count("tool")
         else:
             tally.missed += 1
-        patient.examine()
+        patient.examine(helper_lives=True)
 
 
 def run(interpreter: Interpreter, mode: str, random_kills: int, tool_kills: int, steps: bool = True) -> Tally:

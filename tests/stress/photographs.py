@@ -79,15 +79,22 @@ class CopiedTarget(HardTarget):
                 continue
         return found
 
-    def check_nothing_left(self) -> None:
-        """No child of ours, dead or alive, and nobody who traces it."""
+    def children_without_signal(self) -> dict[int, str]:
+        """Its children that a bare ``clone`` made, with their states."""
+        found = {}
         for child in self.children():
             try:
                 fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
             except OSError:
                 continue
             if int(fields[1]) == self.pid and fields[35] == "0":
-                raise Trouble(f"a copy is left: {child} in state {fields[0]}")
+                found[child] = fields[0]
+        return found
+
+    def check_nothing_left(self) -> None:
+        """No child of ours, dead or alive, and nobody who traces it."""
+        if copies := self.children_without_signal():
+            raise Trouble(f"copies are left: {copies}")
         until(lambda: not self.traced(), "somebody still traces it")
 
     def traced(self) -> bool:
