@@ -246,7 +246,8 @@ def _analysis(columns: _Unpacked, picture: Picture) -> Analysis:
 
 
 def _differences(column: NDArray[Any]) -> IntColumn:
-    steps: IntColumn = np.diff(column.astype(np.int64), prepend=np.int64(0))
+    steps = column.astype(np.int64)
+    steps[1:] -= column[:-1].astype(np.int64)
     return steps
 
 

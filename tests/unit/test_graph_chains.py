@@ -110,7 +110,19 @@ def test_variables_of_threads_frames_and_coroutines(heap: Heap, main: int) -> No
     assert texts(heap, entry) == ("thread 4242 worker() local 'mine'[0]", "thread 4242 worker() local 'mine'[*]")
     assert texts(heap, local)[0] == "__main__.frame.f_locals['rows']"
     assert texts(heap, stacked)[0] == "__main__.frame.<value stack>"
-    assert texts(heap, awaited)[0] == "__main__.waiting{<coroutine>}.cr_frame.f_locals['order']"
+    assert texts(heap, awaited) == (
+        "__main__.waiting{<coroutine>}.cr_frame.f_locals['order']",
+        "__main__.waiting[*].cr_frame.f_locals['order']",
+    )
+
+
+def test_attributes_of_a_thread_local(heap: Heap, main: int) -> None:
+    heap.fields.append("<per thread>")
+    local = heap.value(main, "tl", heap.add("_thread._local"))
+    threads = heap.link(local, Link.FIELD, heap.add("dict"), len(heap.fields) - 1)
+    names = heap.value(threads, heap.add("weakref.ReferenceType"), heap.add("dict"))
+    entry = heap.item(heap.value(names, "buf", heap.add("list")), heap.add("float"))
+    assert texts(heap, entry) == ("__main__.tl<per thread>.buf[0]", "__main__.tl<per thread>.buf[*]")
 
 
 def test_where_no_name_is_known_the_type_helps(heap: Heap, main: int) -> None:

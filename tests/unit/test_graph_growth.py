@@ -108,7 +108,8 @@ def tracebacks(heap: Heap, main: int, entries: int) -> None:
 
 def thread_local(heap: Heap, main: int, entries: int) -> None:
     local = heap.value(main, "tl", heap.add("_thread._local"))
-    threads = heap.field(local, "<per thread>", heap.add("dict"))
+    heap.fields.append("<per thread>")
+    threads = heap.link(local, Link.FIELD, heap.add("dict"), len(heap.fields) - 1)
     names = heap.value(threads, heap.add("weakref.ReferenceType"), heap.add("dict"))
     buffer = heap.value(names, "buf", heap.add("list"))
     heap.items(buffer, [payload(heap, "__main__.Leaked") for _ in range(entries)])
@@ -165,7 +166,7 @@ LEAKS = [
     (closure, "__main__.handler.__closure__[0].cell_contents", "list"),
     (tasks, "__main__.TASKS", "set"),
     (tracebacks, "__main__.ERRORS", "list"),
-    (thread_local, "__main__.tl.<per thread>['buf']", "list"),
+    (thread_local, "__main__.tl<per thread>.buf", "list"),
     (a_deque, "__main__.QUEUE", "collections.deque"),
     (texts, "__main__.CACHE", "dict"),
     (children, "__main__.ROOT.children", "list"),

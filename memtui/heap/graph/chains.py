@@ -50,9 +50,7 @@ class Chains:
         return nodes[::-1], edges[::-1]
 
     def _text(self, root: str, nodes: list[int], edges: list[int]) -> str:
-        start = 0
-        if root == MODULES_ROOT and edges and (module := self._labels.module_name(edges[0])) is not None:
-            root, start = module, 1
+        root, start = self._beginning(root, edges)
         parts = [root]
         for first, period, repeats in _stretches(self._codes(edges), start):
             if repeats < 0:
@@ -68,30 +66,37 @@ class Chains:
         return links << 32 | (self._picture.edges.numbers[rows].astype(np.int64) & 0xFFFFFFFF)
 
     def _tokens(self, nodes: list[int], edges: list[int], first: int, end: int) -> list[tuple[str, int]]:
-        """Labels of the edges from ``first`` to ``end`` and where each leads; a dict of attributes is passed over."""
-        tokens = []
+        """Labels of the edges from ``first`` to ``end`` and where each leads; dicts of attributes are passed over."""
+        tokens: list[tuple[str, int]] = []
         position = first
         while position < end:
-            edge = edges[position]
-            label = None
-            if position + 1 < end and self._labels.is_dict_field(edge):
-                label = self._labels.name_in_dict(edges[position + 1])
-            if label is not None:
-                position += 1
-                label = f".{label}"
-            else:
-                label = self._labels.edge(nodes[position], edge)
-            position += 1
-            if label.endswith(PER_THREAD) and position < end and self._labels.is_value(edges[position]):
-                # A dict with a dict for each thread: its key says nothing.
-                position += 1
+            in_thread = bool(tokens) and tokens[-1][0] == PER_THREAD
+            label, count = self._token(nodes[position], edges[position : min(position + 2, end)], in_thread)
+            position += count
             tokens.append((label, nodes[position]))
         return tokens
 
-    def _steps(self, root: str, nodes: list[int], edges: list[int]) -> list[HolderStep]:
-        start = 0
+    def _token(self, node: int, edges: list[int], in_thread: bool) -> tuple[str, int]:
+        """One label and how many of the next edges it stands for."""
+        labels = self._labels
+        if in_thread and (name := labels.name_in_dict(edges[0])) is not None:
+            return f".{name}", 1
+        if len(edges) == 2 and labels.is_dict_field(edges[0]) and (name := labels.name_in_dict(edges[1])) is not None:
+            return f".{name}", 2
+        label = labels.edge(node, edges[0])
+        if label == PER_THREAD and len(edges) == 2 and labels.is_value(edges[1]):
+            # A dict with a dict for each thread: its key says nothing.
+            return label, 2
+        return label, 1
+
+    def _beginning(self, root: str, edges: list[int]) -> tuple[str, int]:
+        """What the chain begins with, and from which edge on: a module stands for its entry in ``sys.modules``."""
         if root == MODULES_ROOT and edges and (module := self._labels.module_name(edges[0])) is not None:
-            root, start = module, 1
+            return module, 1
+        return root, 0
+
+    def _steps(self, root: str, nodes: list[int], edges: list[int]) -> list[HolderStep]:
+        root, start = self._beginning(root, edges)
         steps = [HolderStep(root, nodes[start], self._words.type_name(nodes[start]))]
         head, tail = len(edges), len(edges)
         if len(edges) - start > MAX_STEPS:

@@ -10,7 +10,9 @@ MODULES_ROOT = "sys.modules"
 PER_THREAD = "<per thread>"
 """The field of a ``threading.local`` in which its attributes are."""
 GARBAGE = "(no holder: garbage that waits for the collector)"
-_FRAMES = {"coroutine": ".cr_frame", "async_generator": ".ag_frame", "frame": ""}
+FRAME_FIELDS = ("", ".gi_frame", ".cr_frame", ".ag_frame")
+"""How what has variables leads to its frame: a frame itself, a generator, a coroutine, an asynchronous generator."""
+_FRAME_TYPES = ("frame", "generator", "coroutine", "async_generator")
 
 
 class Labels:
@@ -69,5 +71,10 @@ class Labels:
         return text if text is not None and text.replace(".", "_").isidentifier() else None
 
     def _local(self, source: int, number: int) -> str:
-        frame = _FRAMES.get(self._words.type_name(source), ".gi_frame")
+        frame = frame_field(self._words.type_name(source))
         return f"{frame}.f_locals[{self._words.key(number)}]" if number >= 0 else f"{frame}.<value stack>"
+
+
+def frame_field(type_name: str) -> str:
+    """The one of ``FRAME_FIELDS`` for a type; a generator's for what is not known."""
+    return FRAME_FIELDS[_FRAME_TYPES.index(type_name) if type_name in _FRAME_TYPES else 1]
