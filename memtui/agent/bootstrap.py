@@ -22,7 +22,7 @@ _FETCH_SECONDS = 10.0
 _LOAD_SECONDS = 15.0
 _VERSION = 1
 """Of the protocol, as in the agent's wire module."""
-_HASTY_SECONDS = 0.0001
+_HASTY_SECONDS, _GRIP_SECONDS, _LONG_WAIT_SECONDS = 0.0001, 0.1, 0.15
 
 
 def start(token: str, expires_at: float, pid: int, place: "Optional[Tuple[bytes, int, int]]" = None) -> None:
@@ -104,12 +104,12 @@ def _original(module: str, name: str) -> "Any":
     return gevent.get_original(module, name) if gevent is not None else getattr(__import__(module), name)
 
 
-class _Haste:
-    """While it lives, threads hand the GIL over soon; its end leaves the switch interval as it was found."""
+class _Interval:
+    """While it lives the process has this switch interval; its end leaves the one that was found."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
         self._found = sys.getswitchinterval()
-        sys.setswitchinterval(min(_HASTY_SECONDS, self._found))
+        sys.setswitchinterval(seconds)
         self._own = sys.getswitchinterval()
 
     def __del__(self) -> None:
@@ -122,20 +122,36 @@ class _Haste:
 
 
 class _Arrival:
-    """How a viewer is received: the first one in haste, with what can be told at once."""
+    """How a viewer is received: the first one in haste, with what can be told at once.
+
+    In haste threads hand the GIL over soon, so a wait for it is short. Where C code keeps it, each wait takes long
+    all the same: then the agent keeps it too once it has it, for the few milliseconds that it needs.
+    """
 
     def __init__(self, first: bool) -> None:
         self.greeted = first
         # In a forked child this thread does not exist: its thread-local data ends there, and with it the haste.
         self._haste: "Any" = _original("_thread", "_local")()
+        self._interval_seconds = _HASTY_SECONDS
+        self._began = 0.0
         self.hurry()
 
     def hurry(self) -> None:
         if self.greeted and not self._haste.__dict__:
-            self._haste.now = _Haste()
+            self._began = time.monotonic() - time.thread_time()
+            self._haste.now = _Interval(self._interval_seconds)
+
+    def look(self) -> None:
+        """Hold on to the GIL from now on, if waiting for it has taken long."""
+        waited = time.monotonic() - time.thread_time() - self._began
+        if self._haste.__dict__ and waited > _LONG_WAIT_SECONDS:
+            self._interval_seconds = _GRIP_SECONDS
+            self.rest()
+            self.hurry()
 
     def greet(self, channel: "Any") -> None:
         if self.greeted:
+            self.look()
             channel.sendall(b"".join(map(_frame, _greeting())))
 
     def rest(self) -> None:
@@ -263,6 +279,7 @@ def _become(package: "Any", arrival: _Arrival, channel: "Any", text: bytes) -> N
     try:
         for name, source in zip(parts[::2], parts[1::2]):
             _load(package, name.decode(), source)
+            arrival.look()
         package.agent = package.core.Agent()
     finally:
         del package.loader

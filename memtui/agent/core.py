@@ -11,7 +11,7 @@ from time import monotonic, thread_time
 from .heap import collect, count_types, own_objects
 from .pauses import Held, Pauses
 from .tracing import MAX_FRAMES, MAX_TRACES, Tracing
-from .wire import VERSION, TooLarge, Viewer, WireError, encode, hang_up, original
+from .wire import VERSION, TooBusy, TooLarge, Viewer, WireError, encode, hang_up, original
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class Requests:
             sentence = str(refusal)
         except TooLarge:
             sentence = "The answer is too large to send; ask for fewer groups."
+        except TooBusy:
+            sentence = "The program keeps the GIL for seconds at a time, so this would take too long."
         except Exception as error:
             sentence = "The agent failed to answer (%s)." % type(error).__name__
         return encode(dict(head, ok=False, error=sentence))

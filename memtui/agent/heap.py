@@ -7,7 +7,7 @@ import sys
 from _collections import _count_elements  # type: ignore[import-not-found]
 from time import thread_time
 
-from .wire import give_way
+from .wire import Pace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,24 +39,24 @@ def collect(held: Held) -> dict[str, Any]:
 
 
 def count_types(objects: list[Any], own: list[Any], limit: int) -> dict[str, Any]:
-    """Objects of each type, most first, without those of ``own``; empties ``objects``, runs no code of theirs."""
+    """Objects of each type, most first, without those of ``own``; empties ``objects``, runs no code of theirs.
+
+    Raises TooBusy.
+    """
     counts: dict[int, int] = {}
     types: dict[int, type] = {}
-    size, counted, began = FIRST_SLICE, 0, thread_time()
+    size, pace = FIRST_SLICE, Pace()
     while objects:
         slice_began = thread_time()
         kinds = list(map(type, objects[-size:]))
         del objects[-size:]
         _count_elements(counts, map(id, kinds))
-        types.update(zip(map(id, kinds), kinds))
-        counted += len(kinds)
+        if len(counts) > len(types):  # traced, each number that this makes costs microseconds
+            types.update(zip(map(id, kinds), kinds))
         # Slow where each allocation is: traced, and without room for a memory arena of this thread's own.
-        now = thread_time()
-        size = min(SLICE, size * 2) if now - slice_began < SLICE_SECONDS else max(FIRST_SLICE, size // 2)
-        # Not oftener than needed: where C code keeps the GIL, each time may cost seconds.
-        if counted >= SLICE or now - began >= SLICE_SECONDS:
-            give_way()
-            counted, began = 0, thread_time()
+        quick = thread_time() - slice_began < SLICE_SECONDS
+        size = min(SLICE, size * 2) if quick else max(FIRST_SLICE, size // 2)
+        pace.give_way()
     for one in own:
         if gc.is_tracked(one) and id(type(one)) in counts:
             counts[id(type(one))] -= 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _tracemalloc
 
-from .wire import give_way
+from .wire import Pace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,9 +95,11 @@ class Tracing:
 def sizes_by_traceback(raw: list[Any]) -> dict[Any, list[int]]:
     """Sizes of the raw traces of each traceback; empties ``raw``.
 
-    Whatever this allocates is itself traced as long as tracing is on, so it makes nothing new for a trace.
+    Raises TooBusy. Whatever this allocates is itself traced as long as tracing is on, so it makes nothing new for a
+    trace.
     """
     sizes: dict[Any, list[int]] = {}
+    pace = Pace()
     while raw:
         part = raw[-SLICE:]
         del raw[-SLICE:]
@@ -106,14 +108,14 @@ def sizes_by_traceback(raw: list[Any]) -> dict[Any, list[int]]:
                 sizes[trace[2]].append(trace[1])
             except KeyError:
                 sizes[trace[2]] = [trace[1]]
-        give_way()
+        pace.give_way()
     return sizes
 
 
 def groups_of(sizes: dict[Any, list[int]], by: str) -> dict[Any, list[int]]:
     """``[size, count]`` of each line, file or traceback, keyed by frames (newest first); empties ``sizes``."""
     groups: dict[Any, list[int]] = {}
-    done = 0
+    done, pace = 0, Pace()
     while sizes:
         key, one = sizes.popitem()
         if by == "line":
@@ -125,7 +127,7 @@ def groups_of(sizes: dict[Any, list[int]], by: str) -> dict[Any, list[int]]:
         group[1] += len(one)
         done += 1
         if done % SLICE == 0:
-            give_way()
+            pace.give_way()
     return groups
 
 

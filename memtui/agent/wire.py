@@ -10,7 +10,7 @@ import _json
 import sys
 from _socket import SHUT_RDWR, socket
 from posix import close, read, set_blocking, write
-from time import monotonic
+from time import monotonic, thread_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ SLICE = 1000
 """Rows that are turned into JSON in one go: the encoder holds the GIL meanwhile."""
 STUCK_SECONDS = 10.0
 REQUESTS_PER_SECOND = 50
+TURN_SECONDS, LONG_TURN_SECONDS = 0.005, 0.1
+"""Of work, in processor time, before the GIL is given away: usually, and where waits for it are long."""
+GRIP_AFTER_SECONDS, LONG_WAIT_SECONDS, PATIENCE_SECONDS = 0.05, 0.2, 4.0
+LONG_WAITS_REMEMBERED_SECONDS = 60.0
 _READ_BYTES = 65536
 _WRITE_BYTES = 262144
 _MAX_DIGITS = 20
@@ -48,12 +52,68 @@ def original(module: str, name: str) -> Any:
     return getattr(__import__(module), name)
 
 
+class TooBusy(Exception):
+    """The target keeps the GIL for so long at a time that the work would take many seconds."""
+
+
+class _Interval:
+    """While it lives the process has this switch interval; its end leaves the one that was found."""
+
+    def __init__(self, seconds: float) -> None:
+        self._found = sys.getswitchinterval()
+        sys.setswitchinterval(seconds)
+        self._own = sys.getswitchinterval()
+
+    def __del__(self) -> None:
+        if sys.getswitchinterval() == self._own:
+            sys.setswitchinterval(self._found + 5e-7)  # whole microseconds are cut off, not rounded
+
+
+class Pace:
+    """When one piece of long work lets the target's threads have the GIL.
+
+    Mostly after five milliseconds of work. Where each time costs long, because C code keeps the GIL, the agent keeps
+    it longer too once it has it: it works for longer, and asks the interpreter not to be interrupted meanwhile.
+    After a few seconds of such waits it gives up.
+    """
+
+    __slots__ = ("_grip", "_patience_seconds", "_turn_seconds", "_wall", "_work")
+
+    def __init__(self) -> None:
+        self._turn_seconds = TURN_SECONDS
+        self._patience_seconds = PATIENCE_SECONDS
+        self._grip: Any = None
+        self._wall, self._work = monotonic(), thread_time()
+        if self._wall < _expected_until[0]:
+            self._take_grip()
+
+    def give_way(self) -> None:
+        """Let the target have the GIL, if it is time to. Raises TooBusy."""
+        if thread_time() - self._work >= self._turn_seconds:
+            _sleep(0)
+        wall, work = monotonic(), thread_time()
+        waited = wall - self._wall - (work - self._work)
+        if waited > LONG_WAIT_SECONDS:
+            self._patience_seconds -= waited
+            if self._patience_seconds < 0:
+                raise TooBusy
+        if waited > GRIP_AFTER_SECONDS:
+            _expected_until[0] = wall + LONG_WAITS_REMEMBERED_SECONDS
+            self._take_grip()
+        if waited > GRIP_AFTER_SECONDS or work - self._work >= self._turn_seconds:
+            self._wall, self._work = wall, work
+
+    def _take_grip(self) -> None:
+        if self._grip is None:
+            self._turn_seconds = LONG_TURN_SECONDS
+            # It ends with this object; in a forked child, which has not this thread, with the thread's local data.
+            self._grip = original("_thread", "_local")()
+            self._grip.interval = _Interval(LONG_TURN_SECONDS)
+
+
 _sleep = original("time", "sleep")
-
-
-def give_way() -> None:
-    """Let the target's threads have the GIL."""
-    _sleep(0)
+_expected_until = [0.0]
+"""Until when waits for the GIL are expected to be long, as some lately were."""
 
 
 def _integer(digits: str) -> int:
@@ -97,10 +157,11 @@ def _from_text(text: str) -> Any:
 
 
 def encode(frame: dict[str, Any]) -> bytes:
-    """The bytes of one frame; long lists in it are encoded in slices. Raises TooLarge."""
+    """The bytes of one frame; long lists in it are encoded in slices. Raises TooLarge, TooBusy."""
     parts = []
+    pace = Pace()
     for key, value in frame.items():
-        text = _rows(value) if type(value) is list and len(value) > SLICE else _to_text(value)
+        text = _rows(value, pace) if type(value) is list and len(value) > SLICE else _to_text(value)
         parts.append(_to_text(key) + ":" + text)
     body = ("{" + ",".join(parts) + "}").encode("ascii")
     if len(body) > MAX_OUT_BYTES:
@@ -108,11 +169,11 @@ def encode(frame: dict[str, Any]) -> bytes:
     return len(body).to_bytes(HEADER_BYTES, "big") + body
 
 
-def _rows(values: list[Any]) -> str:
+def _rows(values: list[Any], pace: Pace) -> str:
     pieces = []
     for start in range(0, len(values), SLICE):
         pieces.append(_to_text(values[start : start + SLICE])[1:-1])
-        give_way()
+        pace.give_way()
     return "[" + ",".join(pieces) + "]"
 
 

@@ -73,6 +73,11 @@ def choose(interpreter: Interpreter, identity: Identity, via: Via, experimental:
     return ByRemoteExec(interpreter, then)
 
 
+def entry_cost(via: Via) -> str:
+    """What this way does to the process beyond the usual, to be said before it is gone; empty for nothing."""
+    return gdb.COST if via == "gdb" else ""
+
+
 def needs_helper(interpreter: Interpreter, via: Via) -> bool:
     """Whether the first try is the injector's."""
     return via == "ptrace" or (via == "auto" and interpreter.minor < SINCE)

@@ -86,6 +86,8 @@ class State:
     """Session time of this tick."""
     rung: Rung = Rung.PROCESS
     note: str = ""
+    entry_cost: str = ""
+    """What the way in that was chosen does to the process; empty for the usual one."""
     series: Series = field(default_factory=Series)
     gc: GcState | None = None
     pauses: GcPauses | None = None

@@ -5,9 +5,8 @@ from __future__ import annotations
 import selectors
 from collections.abc import Callable
 
-from memtui.attach.gdb import COST
 from memtui.attach.inject import Attached
-from memtui.attach.ways import Via
+from memtui.attach.ways import Via, entry_cost
 from memtui.errors import ChannelError, MemtuiError, TargetDiedError
 from memtui.model import command as c
 from memtui.model.allocation import Allocations
@@ -79,8 +78,8 @@ class AgentPort:
 
     def climb(self, pid: int) -> None:
         """Begin to put the agent into ``pid``; a way that costs more than usual says so first."""
-        if self._via == "gdb":
-            self._emit(m.Noted(EventKind.WARNING, COST))
+        if cost := entry_cost(self._via):
+            self._emit(m.Noted(EventKind.WARNING, cost))
         self._emit(m.Busy(("attaching",)))
         self._climber.start(pid)
 

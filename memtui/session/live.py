@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from memtui.attach.inject import Attached
-from memtui.attach.ways import Via
+from memtui.attach.ways import Via, entry_cost
 from memtui.errors import MemtuiError, TargetDiedError
 from memtui.model import command as c
 from memtui.model.sample import Cost
@@ -130,6 +130,7 @@ class LiveSession:
             started_at=time.time(),
             rung=self._watcher.rung,
             note=self._watcher.note,
+            entry_cost=entry_cost(self._options.via),
             memory_limit_bytes=self._watcher.memory_limit_bytes(),
             output=Output() if self._workload else None,
             cost=Cost(tool_cpu_seconds=time.process_time()),

@@ -104,3 +104,14 @@ def test_the_session_says_what_it_costs_before_it_runs() -> None:
         agent_in = next(at for at, text in enumerate(said) if "Agent in" in text)
         assert said.index(gdb.COST) < agent_in
         patient.check_works()
+
+
+def test_what_it_costs_is_in_the_state_before_it_runs() -> None:
+    with target(current(), "naps") as patient:
+        for via, cost in (("gdb", gdb.COST), ("auto", "")):
+            session = LiveSession(LiveOptions(pid=patient.pid, via=via))
+            session.start()
+            try:
+                assert session.state.entry_cost == cost
+            finally:
+                session.close()

@@ -22,7 +22,7 @@ from interpreters import Interpreter
 from memtui.attach.inject import attach_agent
 from memtui.errors import ChannelError, MemtuiError, RefusedError
 
-_SLOW_MODES = ("gil_main", "gil_thread")
+SLOW_MODES = ("gil_main", "gil_thread")
 
 
 @dataclass
@@ -93,7 +93,7 @@ def _with_state(target: HardTarget, trouble: str) -> str:
 
 def spread(cycles: int, modes: list[str], pythons: list[Interpreter]) -> Iterator[tuple[Interpreter, str, int]]:
     """The cycles shared out among the targets."""
-    weights = {mode: 0.1 if mode in _SLOW_MODES else 1.0 for mode in modes}
+    weights = {mode: 0.1 if mode in SLOW_MODES else 1.0 for mode in modes}
     unit = cycles / (sum(weights.values()) * len(pythons))
     for python in pythons:
         for mode in modes:

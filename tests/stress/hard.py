@@ -19,13 +19,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from interpreters import SYSTEM, Interpreter, interpreters
 
 from memtui.attach.inject import Attached
-from memtui.errors import ChannelError
+from memtui.errors import ChannelError, RefusedError
 from memtui.protocol import Frame
 
 PROGRAM = Path(__file__).resolve().parents[1] / "programs" / "hard_targets.py"
 SLOTS = ("gap", "progress", "wrong", "early", "asked", "answered")
 TEXT_AT, SIZE = 64, 4096
 HANG_SECONDS = 10.0
+TOO_BUSY = "keeps the GIL"
 MODES = (
     "loop", "churn", "threads", "loops_of_events", "prefork", "gil_main", "gil_thread", "waits", "signals", "no_gc",
     "little_memory",
@@ -125,7 +126,7 @@ class HardTarget:
 
 
 def ask(attached: Attached, do: str, **arguments: Any) -> Frame:
-    """Request and reply. Raises HangError, Trouble."""
+    """Request and reply. Raises HangError, Trouble; RefusedError when the agent found the target too busy for it."""
     number = attached.link.request(do, **arguments)
     try:
         reply = attached.link.wait_for(("reply",), HANG_SECONDS)
@@ -133,6 +134,8 @@ def ask(attached: Attached, do: str, **arguments: Any) -> Frame:
         if "does not answer" in str(error):
             raise HangError(do) from error
         raise
+    if TOO_BUSY in str(reply.get("error")):
+        raise RefusedError(f"{do}: {reply['error']}")
     if reply["id"] != number or not reply["ok"]:
         raise Trouble(f"{do}: {reply.get('error')}")
     return reply

@@ -21,15 +21,14 @@ PYTHONS = chosen()
 QUICK = [
     (PYTHONS[(number + turn) % len(PYTHONS)], mode)
     for number, mode in enumerate(MODES)
-    if not mode.startswith("gil")
     for turn in range(min(2, len(PYTHONS)))
 ]
-"""Each mode on two interpreters in turn. Where C code keeps the GIL everything takes long: in the slow tier only."""
+"""Each mode on two interpreters in turn."""
 
 
 @pytest.mark.parametrize(("python", "mode"), QUICK, ids=str)
 def test_in_work_out_on_hard_targets(python: Interpreter, mode: str) -> None:
-    tally = cycles.run(python, mode, 2)
+    tally = cycles.run(python, mode, 1 if mode in cycles.SLOW_MODES else 2)
     assert tally.bad == []
     assert tally.refused == []
 

@@ -1,0 +1,99 @@
+"""How the agent shares the GIL: seldom given away where each time costs long, and given up in the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from memtui.agent import wire
+
+
+class Clocks:
+    """Wall clock and processor time that only move when they are told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.wall, self.work, self.sleep_seconds, self.sleeps = 1000.0, 1.0, 0.0, 0
+        monkeypatch.setattr(wire, "monotonic", lambda: self.wall)
+        monkeypatch.setattr(wire, "thread_time", lambda: self.work)
+        monkeypatch.setattr(wire, "_sleep", self._sleep)
+        monkeypatch.setattr(wire, "_expected_until", [0.0])
+
+    def _sleep(self, seconds: float) -> None:
+        self.sleeps += 1
+        self.wall += self.sleep_seconds
+
+    def spend(self, seconds: float) -> None:
+        """Work so long."""
+        self.work += seconds
+        self.wall += seconds
+
+
+@pytest.fixture
+def clocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clocks]:
+    before = sys.getswitchinterval()
+    yield Clocks(monkeypatch)
+    assert sys.getswitchinterval() == before
+
+
+def test_usually_after_five_milliseconds(clocks: Clocks) -> None:
+    pace, usual = wire.Pace(), sys.getswitchinterval()
+    clocks.sleep_seconds = 0.005
+    for _ in range(100):
+        clocks.spend(0.001)
+        pace.give_way()
+    assert clocks.sleeps in (19, 20)
+    assert sys.getswitchinterval() == usual
+
+
+def test_where_a_wait_is_long_turns_are_too(clocks: Clocks) -> None:
+    pace = wire.Pace()
+    clocks.sleep_seconds = 0.4
+    for _ in range(300):
+        clocks.spend(0.001)
+        pace.give_way()
+    assert clocks.sleeps in (3, 4)
+    assert sys.getswitchinterval() == pytest.approx(wire.LONG_TURN_SECONDS)
+    del pace
+    again = wire.Pace()
+    clocks.spend(0.05)
+    again.give_way()
+    assert clocks.sleeps in (3, 4)
+
+
+def test_a_wait_that_was_forced_counts_as_well(clocks: Clocks) -> None:
+    pace = wire.Pace()
+    clocks.spend(0.001)
+    clocks.wall += 0.3
+    pace.give_way()
+    assert clocks.sleeps == 0
+    assert sys.getswitchinterval() == pytest.approx(wire.LONG_TURN_SECONDS)
+
+
+def test_it_gives_up(clocks: Clocks) -> None:
+    pace = wire.Pace()
+    clocks.sleep_seconds = 1.5
+    with pytest.raises(wire.TooBusy):
+        for _ in range(10):
+            clocks.spend(wire.LONG_TURN_SECONDS)
+            pace.give_way()
+    assert clocks.sleeps == 3
+
+
+def test_many_short_waits_are_no_reason_to(clocks: Clocks) -> None:
+    pace = wire.Pace()
+    clocks.sleep_seconds = 0.1
+    for _ in range(200):
+        clocks.spend(wire.LONG_TURN_SECONDS)
+        pace.give_way()
+    assert clocks.sleeps >= 199
+
+
+def test_an_interval_that_the_program_sets_meanwhile_stays(clocks: Clocks) -> None:
+    found = sys.getswitchinterval()
+    interval = wire._Interval(0.1)
+    sys.setswitchinterval(0.003)
+    del interval
+    assert sys.getswitchinterval() == pytest.approx(0.003)
+    sys.setswitchinterval(found)
