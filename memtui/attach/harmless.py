@@ -77,7 +77,7 @@ def slices(pid: int, tid: int) -> int | None:
     """How many times the thread was given a processor; None where the kernel does not tell (or it is gone)."""
     try:
         with open(f"/proc/{pid}/task/{tid}/schedstat", "rb") as file:
-            return int(file.read().split()[2])
+            return int(file.read().split()[2]) or None  # 0 0 0 from kernels that do not count
     except (OSError, IndexError):
         return None
 
