@@ -30,6 +30,13 @@ class Clocks:
         self.wall += seconds
 
 
+def work(clocks: Clocks, pace: wire.Pace, turns: int) -> None:
+    """Work for so many long turns."""
+    for _ in range(turns):
+        clocks.spend(wire.LONG_TURN_SECONDS * 1.01)
+        pace.give_way()
+
+
 @pytest.fixture
 def clocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clocks]:
     before = sys.getswitchinterval()
@@ -43,7 +50,7 @@ def test_usually_after_five_milliseconds(clocks: Clocks) -> None:
     for _ in range(100):
         clocks.spend(0.001)
         pace.give_way()
-    assert clocks.sleeps in (19, 20)
+    assert 16 <= clocks.sleeps <= 20
     assert sys.getswitchinterval() == usual
 
 
@@ -75,19 +82,15 @@ def test_it_gives_up(clocks: Clocks) -> None:
     pace = wire.Pace()
     clocks.sleep_seconds = 1.5
     with pytest.raises(wire.TooBusy):
-        for _ in range(10):
-            clocks.spend(wire.LONG_TURN_SECONDS)
-            pace.give_way()
+        work(clocks, pace, 10)
     assert clocks.sleeps == 3
 
 
 def test_many_short_waits_are_no_reason_to(clocks: Clocks) -> None:
     pace = wire.Pace()
     clocks.sleep_seconds = 0.1
-    for _ in range(200):
-        clocks.spend(wire.LONG_TURN_SECONDS)
-        pace.give_way()
-    assert clocks.sleeps >= 199
+    work(clocks, pace, 200)
+    assert clocks.sleeps == 200
 
 
 def test_an_interval_that_the_program_sets_meanwhile_stays(clocks: Clocks) -> None:
