@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -15,24 +16,33 @@ from memtui.errors import WriteError
 SUFFIX = ".memtui"
 
 
+_PREFIX = "memtui-pictures-"
+_LOCK = "lock"
+
+
 class PictureFolder:
-    """A directory that only its user may enter, made with the first picture and removed with all that is in it."""
+    """A directory that only its user may enter, made with the first picture and removed with all that is in it.
+
+    As long as it is in use a file in it is locked: what a killed memtui left behind is known by that, and removed.
+    """
 
     def __init__(self) -> None:
         self._folder: Path | None = None
+        self._lock = -1
         self._made = 0
 
     def new_path(self) -> Path:
         """A path for one more picture. Raises WriteError when there is no place for it."""
         if self._folder is None:
             try:
-                self._folder = Path(tempfile.mkdtemp(prefix="memtui-"))  # made with mode 0700
+                self._make()
             except OSError as error:
                 raise WriteError(
                     "There is no place for a heap picture.",
                     why=f"{error.strerror}: {error.filename}.",
                     next_step="Free some space, or set TMPDIR to another directory.",
                 ) from error
+        assert self._folder is not None
         self._made += 1
         return self._folder / f"{self._made}{SUFFIX}"
 
@@ -48,6 +58,31 @@ class PictureFolder:
         folder, self._folder = self._folder, None
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+            os.close(self._lock)
+
+    def _make(self) -> None:
+        _remove_leftovers(Path(tempfile.gettempdir()))
+        self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))  # made with mode 0700
+        self._lock = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+
+def _remove_leftovers(parent: Path) -> None:
+    """Remove the user's own picture directories that nobody has locked."""
+    for folder in parent.glob(f"{_PREFIX}*"):
+        try:
+            if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+                continue
+            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            continue  # not there any more, or just being made
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            pass  # in use
+        finally:
+            os.close(lock)
 
 
 def default_name(pid: int | str, at: float) -> str:

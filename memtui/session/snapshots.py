@@ -22,6 +22,7 @@ from memtui.session.snapshotting import scanned_snapshot
 
 COUNTED_INSIDE = 3_000_000
 """With more objects than this the agent would keep the GIL for too long to count them: they are scanned instead."""
+_NOTES = 3
 _BEGINNING = Picturing("waiting for a good moment", 0.0)
 Arrived = ScanOver | PictureStep | PictureOver | EvidenceOver
 
@@ -126,6 +127,8 @@ class SnapshotDesk:
                 self._emit(m.Paused(made.facts.stop_seconds))
             self._emit(m.SnapshotTaken(self._with_traces(self._snapshot_of(made))))
             self._agent.compare_with(self._lines)
+            for note in made.facts.notes[:_NOTES]:
+                self._note(EventKind.INFO, note)
         else:
             self._note(EventKind.WARNING, f"No snapshot: process {pid} is not the one watched any more.")
         self._drop_oldest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -209,7 +210,8 @@ def test_the_oldest_pictures_are_dropped(monkeypatch: pytest.MonkeyPatch) -> Non
         assert kept == [3, 4]
         assert any("Snapshot 2 was dropped: 2 heap pictures are kept" in text for text in texts(session.state))
         folder = Path(pictures(session.state)[0].path).parent
-        assert sorted(os.listdir(folder)) == sorted(Path(one.path).name for one in pictures(session.state))
+        files = sorted(name for name in os.listdir(folder) if name.endswith(".memtui"))
+        assert files == sorted(Path(one.path).name for one in pictures(session.state))
 
 
 FACTS = PictureFacts("", 1, ("python",), "3.11.7", "", "frozen copy", 5, 6, 700, None, 0.001, None, False)
@@ -233,5 +235,29 @@ def test_a_folder_is_made_with_the_first_picture_and_goes_with_all() -> None:
         path.write_bytes(b"x")
     folder.keep_only([str(second)])
     assert (first.exists(), second.exists()) == (False, True)
+    assert second.parent.stat().st_mode & 0o777 == 0o700
     folder.remove()
     assert not second.parent.exists()
+
+
+def test_what_a_killed_memtui_left_is_removed_by_the_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code = (
+        "import os, sys, tempfile\nfrom memtui.session.pictures import PictureFolder\n"
+        f"tempfile.tempdir = {str(tmp_path)!r}\npath = PictureFolder().new_path()\n"
+        "path.write_bytes(b'x')\nprint(path, flush=True)\nos.kill(os.getpid(), 9)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as killed:
+        assert killed.stdout is not None
+        left = Path(killed.stdout.readline().decode().strip())
+    assert left.exists()
+    (tmp_path / "memtui-pictures-foreign").mkdir()
+    first, second = PictureFolder(), PictureFolder()
+    in_use = first.new_path()
+    second.new_path()
+    assert not left.parent.exists()
+    assert in_use.parent.exists()
+    assert (tmp_path / "memtui-pictures-foreign").exists(), "it may be one that is just being made"
+    first.remove()
+    second.remove()
+    assert os.listdir(tmp_path) == ["memtui-pictures-foreign"]

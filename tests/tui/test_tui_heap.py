@@ -13,7 +13,7 @@ from shop_heap import Library, with_pictures
 from test_tui_sizes import drawn
 
 from memtui.errors import MemtuiError
-from memtui.model.state import State
+from memtui.model.state import Picturing, State
 from memtui.session.scripted import ScriptedSession
 from memtui.tui.app import FilesApp, MemtuiApp
 from memtui.tui.books import OPEN_BOUND, Shelf
@@ -203,6 +203,8 @@ async def test_without_a_picture_it_says_what_to_do(make: Make, states: tuple[St
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("h")
         await until(pilot, lambda: "s takes one" in rows(app))
+        app.session.play(replace(states[-1], picturing=Picturing("references", 0.4)))  # type: ignore[attr-defined]
+        await until(pilot, lambda: "being taken: references" in rows(app) and "40 %" in text_of(app, "#identity"))
         app.session.play(with_pictures(states[-1]))  # type: ignore[attr-defined]
         await until(pilot, lambda: rows(app).count("stop 4.2 ms") == 3)
 

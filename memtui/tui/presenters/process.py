@@ -37,14 +37,16 @@ _LEADING_WORDS = 3
 """``python -m uvicorn``: with fewer words the start of a command does not say what it is."""
 
 
-def identity(state: State, width: int) -> Line:
-    """Pid, command, Python version and uptime."""
+def identity(state: State, width: int, *, progress: bool = False) -> Line:
+    """Pid, command, Python version and uptime; with ``progress`` rather how far a picture in the making is."""
     target = state.target
     name = line(Span(" memtui ", "title"), Span("pid ", "dim"), Span(f"{target.pid}  ", "strong"))
     python = f"Python {clean(target.python)}" if target.python else "Python –"
     right = line(Span(python, "dim"), Span("  up ", "dim"), f"{format_seconds(_uptime(state))} ")
     if width < 60:
         right = ()
+    if progress and state.picturing is not None:
+        right = line(Span(f"{_progress(state.picturing)} ", "accent"))
     room = width - width_of(name) - width_of(right) - (2 if right else 0)
     return spread((*name, Span(_command(target.command, max(8, room)))), right, width)
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from memtui.analysis.diff import Diff, DiffBy, DiffRow
 from memtui.model.allocation import Allocations, Snapshot
+from memtui.model.state import State
 from memtui.model.units import format_bytes, format_count, format_seconds
 from memtui.tui.presenters.line import Line, Span, line
 from memtui.tui.presenters.log import clock
 from memtui.tui.presenters.text import clean, cut_end, pad, short_path, wrap
 
-NO_PICTURE = "There is no heap picture: s takes one. Where none can be taken, the log says why."
 _SIZE, _COUNT = 12, 12
 
 
@@ -39,6 +39,13 @@ def _how(snapshot: Snapshot) -> str:
     if snapshot.picture is None:
         return f"{format_seconds(snapshot.took_seconds)}{'  from outside' if snapshot.scanned else '  types only'}"
     return f"{format_seconds(snapshot.took_seconds)}, stop {format_seconds(snapshot.picture.stop_seconds)}"
+
+
+def no_picture(state: State) -> str:
+    """What stands in the place of heap pictures."""
+    if state.picturing is not None:
+        return f"The first heap picture is being taken: {state.picturing.step}."
+    return "There is no heap picture: s takes one. Where none can be taken, the log says why."
 
 
 def too_few(count: int) -> tuple[Line, ...]:

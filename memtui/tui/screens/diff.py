@@ -85,7 +85,7 @@ class DiffScreen(BookScreen[None]):
         """The list may have grown; the difference changes only with the marks."""
         self._mark_missing(state.snapshots)
         width = self.size.width
-        self.query_one("#identity", Lines).show([process.identity(state, width)])
+        self.query_one("#identity", Lines).show([process.identity(state, width, progress=True)])
         hidden = ["diff", *self.memtui.hidden, *([] if requests.needs_agent(state) else ["attach"])]
         self.query_one("#keys", Lines).show([keys.footer("diff", self.settings.keys, width, hidden=hidden)])
         rows = [

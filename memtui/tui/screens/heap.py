@@ -79,7 +79,7 @@ class HeapScreen(BookScreen[None]):
     def show_state(self, state: State) -> None:
         """The head, and the rows of the page on top."""
         width, page = self.size.width, self.page
-        self._lines("identity").show([process.identity(state, width)])
+        self._lines("identity").show([process.identity(state, width, progress=True)])
         self._lines("keys").show([keys.footer("heap", self.settings.keys, width, hidden=self._hidden(state))])
         self.set_class(isinstance(page, ObjectPage), "-object")
         header, rows, empty = self._rows(max(20, self._table.size.width - 1))
@@ -98,7 +98,7 @@ class HeapScreen(BookScreen[None]):
                 Row(one.number, snapshots.list_row(one, "", self.name_of(one) if self.memtui.files else ""))
                 for one in kept
             ]
-            return snapshots.list_header(), rows, heap.paragraph(snapshots.NO_PICTURE, width)
+            return snapshots.list_header(), rows, heap.paragraph(snapshots.no_picture(self.state), width)
         if page.error:
             return (), [], heap.paragraph(page.error, width, "bad")
         if isinstance(page, ObjectPage):
