@@ -50,6 +50,7 @@ class Heap:
     facts: dict[str, object] = field(default_factory=dict)
     extra: dict[str, object] = field(default_factory=dict)
     _words: dict[str, int] = field(default_factory=dict)
+    _positions: dict[int, int] = field(default_factory=dict)
     _modules: int | None = None
 
     def add(self, type_name: str, size: int = 64, address: int | None = None) -> int:
@@ -91,7 +92,7 @@ class Heap:
 
     def item(self, holder: int, target: int) -> int:
         """Append to a list, tuple or deque."""
-        position = sum(1 for source, link, _, _ in self.held[-5000:] if source == holder and link == Link.ITEM)
+        position = self._positions[holder] = self._positions.get(holder, -1) + 1
         return self.link(holder, Link.ITEM, target, position)
 
     def items(self, holder: int, targets: list[int]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pictures import Heap
 
+from memtui.heap.graph import paths as paths_module
 from memtui.heap.graph.analysis import analyse
 from memtui.heap.graph.chains import GARBAGE, MAX_STEPS
 from memtui.heap.graph.reach import reach
@@ -270,3 +271,30 @@ def test_as_near_as_can_be(heap: Heap) -> None:
                 waiting.append(target)
     depths = analyse(heap.picture()).depths
     assert {node: int(depth) for node, depth in enumerate(depths) if depth >= 0} == distance
+
+
+def random_heap() -> Heap:
+    """Modules, instances, containers in containers, lists of links and circles."""
+    chance = np.random.default_rng(5)
+    heap = Heap()
+    main = heap.module("__main__")
+    nodes = [heap.value(main, f"name{number}", heap.add("list")) for number in range(40)]
+    for number in range(4000):
+        holder = nodes[int(chance.integers(max(len(nodes) - 900, 0), len(nodes)))]
+        node = heap.add(("list", "dict", "A", "B", "C")[int(chance.integers(5))])
+        if chance.random() < 0.5:
+            heap.item(holder, node)
+        else:
+            heap.attribute(holder, f"at{number % 7}", node)
+        nodes.append(node)
+    return heap
+
+
+def test_paths_added_by_columns_are_those_added_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for many in (0, 10**9):
+        monkeypatch.setattr(paths_module, "_MANY_NEW", many)
+        paths = shelf(random_heap()).paths
+        found.append([paths.text(path) for path in paths.of_node.tolist()])
+    assert len(set(found[0])) > 500
+    assert found[0] == found[1]

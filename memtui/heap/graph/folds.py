@@ -108,7 +108,7 @@ class Folds:
 
 
 def join(labels: list[Label]) -> str:
-    """Folded labels as one text: ``.__dict__.name`` is ``.name``, ``sys.modules.shop`` is ``shop``, threads are one."""
+    """Folded labels as one text: ``.__dict__.name`` is ``.name``, ``sys.modules.x`` is ``x``, threads are one."""
     parts: list[str] = []
     for position, (kind, text) in enumerate(labels):
         following = labels[position + 1][0] if position + 1 < len(labels) else None

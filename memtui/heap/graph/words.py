@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from bisect import bisect_left
 
 from memtui.heap.picture import Kind, Picture
 
@@ -60,14 +60,14 @@ class Words:
 
     def _raw(self, node: int) -> str | None:
         texts = self._picture.texts
-        row = int(np.searchsorted(texts.nodes, node))
+        row = bisect_left(texts.nodes.data, node)
         if row == len(texts.nodes) or texts.nodes[row] != node:
             return None
         return texts.data[texts.starts[row] : texts.starts[row + 1]].tobytes().decode("utf-8", "replace")
 
     def _number(self, node: int) -> int | None:
         numbers = self._picture.numbers
-        row = int(np.searchsorted(numbers.nodes, node))
+        row = bisect_left(numbers.nodes.data, node)
         if row == len(numbers.nodes) or numbers.nodes[row] != node:
             return None
         return int(numbers.values[row])
