@@ -179,7 +179,7 @@ def test_a_chain_without_rhythm_is_cut(heap: Heap, main: int) -> None:
 def test_a_chain_of_very_many_steps() -> None:
     heap = Heap()
     node = heap.value(heap.module("__main__"), "HEAD", heap.add("Node"))
-    name, count = heap.text("next"), 300_000
+    name, count = heap.text("next"), 100_000
     first = len(heap.types)
     heap.types += ["Node"] * count
     heap.sizes += [48] * count
@@ -294,7 +294,7 @@ def test_paths_added_by_columns_are_those_added_one_by_one(monkeypatch: pytest.M
     found = []
     for many in (0, 10**9):
         monkeypatch.setattr(paths_module, "_MANY_NEW", many)
-        paths = shelf(random_heap()).paths
-        found.append([paths.text(path) for path in paths.of_node.tolist()])
-    assert len(set(found[0])) > 500
-    assert found[0] == found[1]
+        found.append(shelf(random_heap()).paths.of_node.tolist())
+    # The numbers may differ; what is on one path must not.
+    together = set(zip(*found, strict=True))
+    assert len(together) == len(set(found[0])) == len(set(found[1])) > 500
