@@ -10,7 +10,7 @@ import numpy as np
 from memtui.heap.graph.chains import Chains
 from memtui.heap.growth import GrownRow, Growth
 from memtui.heap.matching import moved, same_paths
-from memtui.heap.picture import NOBODY, IntColumn, Link
+from memtui.heap.picture import NOBODY, IntColumn, Kind, Link
 from memtui.heap.shelf import Shelf
 from memtui.model.evidence import Evidence, GrownHolder, GrownType, Look
 
@@ -40,6 +40,9 @@ class _Looks:
         self._shelves = shelves
         last = self._last = shelves[-1]
         count = len(last.paths.tree.parents)
+        types = last.picture.types
+        named = zip(types.names, types.kinds.tolist(), strict=True)
+        self._metaclasses = {name for name, kind in named if kind == Kind.TYPE}
         self._sizes: list[IntColumn] = []
         self._counts: list[IntColumn] = []
         self._elements: list[IntColumn] = []
@@ -92,7 +95,11 @@ class _Looks:
             total = totals.setdefault(name, [0, 0])
             total[0] += int(self._counts[-1][path] - self._counts[0][path])
             total[1] += int(self._sizes[-1][path] - self._sizes[0][path])
-        rows = [GrownType(name, count, size) for name, (count, size) in totals.items() if count > 0]
+        rows = [
+            GrownType(name, count, size, name in self._metaclasses)
+            for name, (count, size) in totals.items()
+            if count > 0
+        ]
         return tuple(sorted(rows, key=lambda one: -one.size_bytes)[:_MOST_TYPES])
 
     def _bound(self, node: int, chains: Chains) -> int | None:

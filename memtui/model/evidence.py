@@ -27,11 +27,12 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class GrownType:
-    """Objects of one type that a holder gained from the first look to the last."""
+    """Objects of one type that a holder gained from the first look to the last. ``is_class``: they are classes."""
 
     type: str
     objects: int
     size_bytes: int
+    is_class: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ and what the target paid.
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
 import re
@@ -50,7 +51,8 @@ def read_case(folder: Path) -> dict[str, Any]:
             found = table.setdefault(line.strip("[]").strip(), {})
         elif "=" in line and not line.startswith("#"):
             key, _, value = line.partition("=")
-            found[key.strip()] = json.loads(value.strip().replace("'", '"'))
+            value = value.strip()
+            found[key.strip()] = value == "true" if value in ("true", "false") else ast.literal_eval(value)
     return table
 
 

@@ -36,7 +36,9 @@ _TASKS = (
     "_asyncio.Task", "asyncio.tasks.Task", "_asyncio.Future", "asyncio.futures.Future", "coroutine", "generator",
     "async_generator",
 )  # fmt: skip
-_BUILTIN_CONTAINERS = frozenset(("dict", "list", "tuple", "set", "cell", "str", "int", "float", "bytes", "bytearray"))
+_BUILTIN_CONTAINERS = frozenset(
+    ("dict", "list", "tuple", "set", "cell", "str", "int", "float", "bytes", "bytearray", "C memory")
+)
 _OWN_BOUND = (
     "re._cache", "re._cache2", "struct._cache", "linecache.cache", "fnmatch.", "sre_compile.", "typing.",
     "urllib.parse._parse_cache", "encodings._cache", "functools._", "tokenize.", "ast.",
@@ -63,7 +65,7 @@ def _is_cache(holder: GrownHolder) -> bool:
 
 
 def _makes_types(holder: GrownHolder) -> bool:
-    return any(name == "type" or name.endswith("Meta") for name in main_types(holder))
+    return any(one.is_class and one.type in main_types(holder) for one in holder.types)
 
 
 def _makes_closures(holder: GrownHolder) -> bool:
