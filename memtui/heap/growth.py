@@ -215,6 +215,7 @@ class Growth:
         kind = after.type_names[self._tree.types[path]]
         holds = self._kind(path) != LOST and after.words.kind(node) in CONTAINERS
         sums = after.path_sums
+        elements = int(after.picture.nodes.lengths[node] if one else sums.elements[path])
         return HeapDiffRow(
             label=after.chains.path(node) if one else after.paths.text(path),
             count_before=int(self._count_before[paths].sum()),
@@ -225,10 +226,8 @@ class Growth:
                 self._retained_before[path] if before is None else self._before.analysis.retained[before]
             ),
             retained_after_bytes=int(after.analysis.retained[node] if one else after.retained_by_path[path]),
-            elements_before=None if not holds else self._elements(path, before),
-            elements_after=None
-            if not holds
-            else int(after.picture.nodes.lengths[node] if one else sums.elements[path]),
+            elements_before=self._elements(path, before) if holds else None,
+            elements_after=elements if holds else None,
             new=bool(self._count_before[path] == 0),
             node=node,
             type=kind,
