@@ -7,7 +7,7 @@ Spoken to through a socket of packets at descriptor 0, in ``marshal``. A plan co
 * ``collecting``: addresses of ints that are not 0 while a garbage collector works;
 * ``gentle``, ``suspend_seccomp``, ``patience_seconds``; ``leftovers``: dead children that earlier helpers left;
 * ``longest_seconds``: for how long the copy is kept, or the process held, at most;
-* ``own_child``: the copy is to be a child of the target's parent, which also is the parent of this process.
+* ``own_child``: the copy is to be a child of the target's parent, from which this process descends too.
 
 An answer goes out, with the copy's memory, page map and map opened for reading. The end of the conversation, also by
 the death of the other side, is the end of the copy; so is the end of the target, or that it executes another program.
@@ -60,7 +60,7 @@ def main() -> None:
     copy = None
     try:
         copy = FrozenCopy(plan)
-        if plan["own_child"] and _parent(plan["pid"]) != os.getppid():
+        if plan["own_child"] and not _descends_from(_parent(plan["pid"])):
             raise outcome.FailedCallError("it is no child of memtui")
         answer = _do(copy, plan["do"])
         _send(caller, answer, copy.pid or plan["pid"] if answer["outcome"] in ("taken", "stopped") else 0)
@@ -163,6 +163,14 @@ def _send(caller: _socket.socket, answer: dict[str, Any], pid: int) -> None:
         pass
     for one in files:
         os.close(one)
+
+
+def _descends_from(ancestor: int) -> bool:
+    """Whether ``ancestor`` started this process, or one that did. The first of all processes counts as a parent only."""
+    pid = os.getppid()
+    while pid > 1 and pid != ancestor:
+        pid = _parent(pid)
+    return pid == ancestor and (pid > 1 or os.getppid() == pid)
 
 
 def _parent(pid: int) -> int:

@@ -101,7 +101,8 @@ def photograph(
 
     ``gentle`` leaves threads alone that would see their wait interrupted in C code. A predicted stop above
     ``budget_seconds`` raises TooLongStopError unless ``accept_stop``. ``own_child``: memtui started the process and
-    waits for its children by number only; the copy is then memtui's child and leaves nothing in the process.
+    waits for its children by number only; the copy is then memtui's child and leaves nothing in the process. Where it
+    was not this process that started it but one from which it descends, that one calls :func:`reap_own_copies`.
     ``interpreter``: the CPython in it, if known. ``experimental`` allows processors on which memtui was not tried.
     After ten minutes the copy is ended, should memtui be suspended. Raises RefusedError (nothing was changed),
     TargetDiedError.
@@ -172,6 +173,14 @@ def _cleaning(pid: int, own_child: bool) -> Iterator[None]:
         elif leftovers.find(pid):
             with suppress(RefusedError, TargetDiedError):
                 clean_leftovers(pid)
+
+
+def reap_own_copies(session: int) -> int:
+    """Reap the copies among this process's children, of a process that it started in ``session``.
+
+    For whoever has another process photograph one of its children, as its ``own_child``. Returns their number.
+    """
+    return leftovers.reap_own(session)
 
 
 def clean_leftovers(pid: int) -> int:

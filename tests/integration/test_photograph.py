@@ -28,7 +28,7 @@ from memtui.attach import photograph as photographing
 from memtui.attach.camera_link import CameraLink
 from memtui.attach.copy_guards import TooLongStopError
 from memtui.attach.killpoint import VARIABLE
-from memtui.attach.photograph import Photo, clean_leftovers, photograph, stopped
+from memtui.attach.photograph import Photo, clean_leftovers, photograph, reap_own_copies, stopped
 from memtui.errors import RefusedError
 
 DEADLINE_SECONDS = 20.0
@@ -334,6 +334,27 @@ def test_under_memtui_run_the_copy_is_a_child_of_memtui() -> None:
                 assert int(Path(f"/proc/{photo.pid}/stat").read_text().rpartition(")")[2].split()[1]) == os.getpid()
             assert not os.path.exists(f"/proc/{photo.pid}")
         assert child.process.poll() is None
+    finally:
+        child.end()
+
+
+def test_a_child_of_memtui_photographs_another_one() -> None:
+    code = "import os, sys; from memtui.attach.photograph import photograph\n"
+    code += (
+        "with photograph(int(sys.argv[1]), own_child=True) as photo: print(photo.pid, flush=True); sys.stdin.read()"
+    )
+    child = Counter(start_new_session=True)
+    try:
+        command = [sys.executable, "-c", code, str(child.pid)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as tool:
+            assert tool.stdout is not None
+            copy = int(tool.stdout.readline())
+            assert int(Path(f"/proc/{copy}/stat").read_text().rpartition(")")[2].split()[1]) == os.getpid()
+            assert reap_own_copies(child.pid) == 0
+            tool.communicate()
+        assert reap_own_copies(child.pid) == 1
+        assert child.children() == []
+        assert child.goes_on()
     finally:
         child.end()
 
