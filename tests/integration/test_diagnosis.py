@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from interpreters import Interpreter, interpreters
 
 from memtui.analysis.diagnosis import find_suspects
 from memtui.heap.evidence import gather_evidence
@@ -18,7 +18,6 @@ from memtui.heap.shelf import Shelf
 from memtui.heap.taker import Taker
 from memtui.model.evidence import Evidence
 from memtui.model.suspect import Suspect
-from interpreters import Interpreter, interpreters
 
 PROGRAM = Path(__file__).parents[1] / "programs" / "growing.py"
 LOOKS = 4
@@ -89,9 +88,8 @@ def look_at(name: str, python: Interpreter, folder: Path) -> Evidence:
 
 
 @pytest.fixture(autouse=True)
-def _silent_taker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _silent_taker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memtui.heap.taker._say", lambda message: None)
-    return
 
 
 def first(found: tuple[Suspect, ...]) -> Suspect:

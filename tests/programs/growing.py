@@ -47,7 +47,7 @@ def grow_list(number):
 
 
 def grow_dict(number):
-    CACHE["key%d" % number] = b"v" * 300
+    CACHE[f"key{number}"] = b"v" * 300
 
 
 def grow_listener(number):
@@ -278,7 +278,7 @@ class Registering(type):
 
 
 def grow_metaclass(number):
-    Registering("Made%d" % number, (), {"text": "t" * 300})
+    Registering(f"Made{number}", (), {"text": "t" * 300})
 
 
 BY_ID = {}
@@ -293,8 +293,9 @@ STARTED = []
 
 
 def half_way(number):
-    for one in (Request(number), Request(number)):
-        yield one
+    kept = Request(number)
+    yield kept
+    yield Request(number)
 
 
 def grow_half_way(number):
