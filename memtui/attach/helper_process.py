@@ -20,12 +20,14 @@ _READ_BYTES = 65536
 class HelperProcess:
     """One helper that starts up while its plan is made. Close it: without a plan it ends, having touched nothing.
 
+    ``module`` has the ``main`` that reads the plan and prints the answer.
+
     It must not be killed half-way, so it is only ever waited for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "memtui.attach.helper") -> None:
         root = str(paths.PACKAGE.parent)
-        code = f"import sys; sys.path.insert(0, {root!r}); from memtui.attach.helper import main; main()"
+        code = f"import sys; sys.path.insert(0, {root!r}); from {module} import main; main()"
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", code],
             stdin=subprocess.PIPE,

@@ -12,6 +12,7 @@ from typing import Any
 from memtui.attach.helper_process import HelperProcess
 from memtui.attach.plan import LIFETIME_SECONDS, agent_sources, bootstrap_source
 from memtui.attach.room import check_room
+from memtui.attach.seccomp import check_filter
 from memtui.attach.ways import Via, Way, choose, needs_helper
 from memtui.channel.link import AgentLink
 from memtui.channel.meeting import Meeting, meet
@@ -50,6 +51,7 @@ def attach_agent(pid: int, via: Via = "auto", experimental: bool = False) -> Att
         identity, inner_pid = process.identity(), int(process.status()["NSpid"].split()[-1])
     interpreter = check_attachable(pid)
     check_room(pid)
+    check_filter(pid)
     token = secrets.token_hex(6)
     with ExitStack() as stack:
         helpers = stack.enter_context(closing(_Helpers(needs_helper(interpreter, via))))

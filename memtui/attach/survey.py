@@ -10,6 +10,7 @@ from typing import Any
 from memtui.attach import harmless, ptrace
 from memtui.attach.remote_exec import SINCE
 from memtui.attach.room import check_room
+from memtui.attach.seccomp import may_read_filters, mode
 from memtui.attach.ways import choose
 from memtui.channel.fetch import check_supported
 from memtui.channel.meeting import can_fetch
@@ -33,6 +34,10 @@ class Entry:
     sleeps: bool
     fetched: bool
     """The channel is a socket that memtui fetches, else one that it listens at."""
+    filtered: bool = False
+    """A filter (seccomp) is over its system calls, which is not read now because that stops a thread."""
+    filter_readable: bool = False
+    """memtui may read that filter."""
 
 
 def survey(facts: Facts, machine: Machine) -> Facts:
@@ -58,7 +63,7 @@ def find_entry(pid: int) -> Entry:
         threads = harmless.candidates(pid, "auto", 1)
     thread = threads[0] if threads else None
     sleeps = thread is not None and harmless.rank(pid, thread) != _RUNNING
-    return Entry(thread, sleeps, can_fetch())
+    return Entry(thread, sleeps, can_fetch(), mode(pid) > 0, may_read_filters())
 
 
 def tracing_refused(machine: Machine) -> Obstacle | None:

@@ -15,6 +15,7 @@ def forecast(facts: Facts, entry: Entry) -> Iterator[str]:
     """Sentences about a process into which the agent could go."""
     yield "As long as no key needs more, memtui only reads: the process is not stopped and runs no code of memtui."
     yield f"For the agent {_borrowing(entry)}; it would be stopped for about a millisecond."
+    yield from _filter(entry)
     yield "The agent is one thread, some file descriptors and less than 1 MiB; all of it goes when memtui leaves."
     yield f"It would speak to memtui over {_channel(entry)}."
     if facts.target is not None and facts.gc is not None:
@@ -30,6 +31,16 @@ def _borrowing(entry: Entry) -> str:
     if entry.sleeps:
         return f"thread {entry.thread}, which sleeps where that does no harm, would be borrowed"
     return f"the running main thread ({entry.thread}) would be borrowed between two instructions of Python"
+
+
+def _filter(entry: Entry) -> Iterator[str]:
+    if entry.filtered and entry.filter_readable:
+        yield "A filter (seccomp) is over its system calls: memtui reads it first, and stays out if it would end it."
+    elif entry.filtered:
+        yield (
+            "A filter (seccomp) is over its system calls, which only root may read, from outside of containers: one "
+            "that ends the process for a call such as memfd_create would do so when the agent comes."
+        )
 
 
 def _channel(entry: Entry) -> str:

@@ -87,6 +87,8 @@ GENERATION = Generation(100, 700, 5, 0, 0)
         (Entry(None, False, True), None, "no thread is at a harmless point"),
         (Entry(8, True, False), None, "socket in a directory of its /tmp"),
         (Entry(8, True, True), None, "no port, no file"),
+        (Entry(8, True, True, filtered=True, filter_readable=True), None, "memtui reads it first"),
+        (Entry(8, True, True, filtered=True), None, "which only root may read"),
         (Entry(8, True, True), 1_000_000, "a forced collection (g) would hold it for about 500 ms"),
         (Entry(8, True, True), None, "How long a forced collection (g) would hold it is not known"),
     ],
