@@ -166,7 +166,7 @@ def _send(caller: _socket.socket, answer: dict[str, Any], pid: int) -> None:
 
 
 def _descends_from(ancestor: int) -> bool:
-    """Whether ``ancestor`` started this process, or one that did. The first of all processes counts as a parent only."""
+    """Whether ``ancestor`` started this process, or one that did. The first of all processes only as its parent."""
     pid = os.getppid()
     while pid > 1 and pid != ancestor:
         pid = _parent(pid)
