@@ -167,6 +167,8 @@ def _place(args: argparse.Namespace) -> Path:
     path = Path(path).expanduser().absolute()
     if path.is_dir():
         why = "It is a directory."
+    elif path.exists() and not path.is_file():
+        why = "It is no regular file, and would be replaced by one."
     elif not path.parent.is_dir():
         why = f"The directory {path.parent} does not exist."
     elif not os.access(path.parent, os.W_OK | os.X_OK):

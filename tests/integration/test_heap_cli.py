@@ -98,7 +98,7 @@ def test_two_snapshots_and_their_difference(one: Interpreter, tmp_path: Path) ->
 def test_differences_in_words(pictures: list[str]) -> None:
     by_holder = memtui("diff", *pictures[:2])
     assert by_holder.returncode == 0
-    assert "+600        +600  __main__.CACHE (dict)" in by_holder.stdout
+    assert "+600      +1,200  __main__.CACHE (dict)" in by_holder.stdout
     by_type = memtui("diff", *pictures[:2], "--by", "type", "--limit", "3")
     assert len(by_type.stdout.splitlines()) == 7
     by_line = memtui("diff", *pictures[:2], "--by", "line")
@@ -145,6 +145,7 @@ def test_a_quick_picture_has_types_only(tmp_path: Path) -> None:
         (["snapshot", "4194304"], 3, "There is no process 4194304"),
         (["snapshot", "4194304", "-o", "missing/x.memtui"], 2, "does not exist"),
         (["snapshot", "4194304", "-o", "."], 2, "is a directory"),
+        (["snapshot", "4194304", "-o", "/dev/null"], 2, "no regular file"),
         (["diff", "a"], 2, "two pictures, or three"),
         (["diff", "a", "b", "c", "--by", "type"], 2, "no --by"),
         (["diff", "missing", "b"], 2, "There is no such file"),
@@ -179,6 +180,24 @@ def test_what_is_no_python_is_refused() -> None:
         process.kill()
     assert done.returncode == 3
     assert "is no Python process" in done.stderr
+
+
+def test_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
+    code = (
+        "import resource, signal, sys\nfrom memtui.cli.main import run\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\nsys.exit(run(sys.argv[1:]))"
+    )
+    with running(sys.executable, "-c", LEAKING) as process:
+        line_from(process)
+        grow(process, 1000)
+        done = subprocess.run(
+            [sys.executable, "-c", code, "snapshot", str(process.pid)],
+            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("memtui: ")
+    assert os.listdir(tmp_path) == []
 
 
 def test_ctrl_c_leaves_no_file(tmp_path: Path) -> None:

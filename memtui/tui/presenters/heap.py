@@ -119,14 +119,14 @@ def big_row(one: HeapLink, whole_bytes: int, width: int) -> Line:
 
 def path_header(width: int) -> Line:
     """Names of the columns of the holder paths."""
-    return line(Span(_lead("retained") + _size("size") + _count("objects") + "  held as", "dim"))
+    return line(Span(_lead("size") + _size("retained") + _count("objects") + "  held as", "dim"))
 
 
 def path_row(one: HolderPath, whole_bytes: int, width: int) -> Line:
     """Objects that are held the same way."""
     return line(
-        *_weight(one.retained_bytes, whole_bytes),
-        _size(format_bytes(one.size_bytes)),
+        *_weight(one.size_bytes, whole_bytes),
+        _size(format_bytes(one.retained_bytes)),
         _count(format_count(one.count)),
         *_held_as(one.path, one.type, width - BAR_WIDTH - 1 - 2 * _SIZE - _COUNT),
     )
