@@ -8,12 +8,14 @@ import select
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from memtui import paths
 from memtui.errors import RefusedError
 
 _ANSWER_SECONDS = 40.0
+_END_SECONDS = 5.0
 _READ_BYTES = 65536
 
 
@@ -43,7 +45,9 @@ class HelperProcess:
         assert self.process.stdout is not None
         try:
             with self.process.stdin as pipe:
-                pipe.write(marshal.dumps(plan))
+                left = memoryview(marshal.dumps(plan))
+                while left:
+                    left = left[pipe.write(left) :]
         except BrokenPipeError:
             pass  # what it says below tells why
         try:
@@ -54,11 +58,12 @@ class HelperProcess:
         return answer
 
     def close(self) -> None:
-        """Let it end, if it has not."""
+        """Let it end, if it has not; one that hangs is left alone, because it may hold a thread."""
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()
-        self.process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(_END_SECONDS)
 
     def _failed(self) -> RefusedError:
         assert self.process.stderr is not None
