@@ -22,7 +22,7 @@ from memtui.analysis.detect.track import Track
 from memtui.analysis.detect.verdict import GROWING, ORDER, Signal, Verdict
 
 MIB = 1024 * 1024
-RSS_MATERIAL = Material(5 * MIB, 0.01)
+RSS_MATERIAL = Material(3 * MIB, 0.006)
 LIVE_MATERIAL = Material(2 * MIB, 0.005)
 """Live bytes are quieter than RSS: less of them matters."""
 FIRST_SECONDS = 5.0
