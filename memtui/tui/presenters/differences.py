@@ -39,12 +39,14 @@ class DiffLine:
 
 
 def groupings(first: Snapshot, second: Snapshot) -> tuple[By, ...]:
-    """How two snapshots can be compared, the most telling way first."""
+    """How two snapshots can be compared, the most telling way first. Quick pictures know of no holders."""
     traced = first.allocations is not None and second.allocations is not None
-    outside = any(one.scanned or one.picture is not None for one in (first, second))
     if first.picture is not None and second.picture is not None:
-        return ("holder", "type", "line", "traceback", *(("file",) if traced else ()))
-    return ("line", "file", "type") if traced or not outside else ("type", "line", "file")
+        quick = first.picture.quick or second.picture.quick
+        ways: tuple[By, ...] = ("type", "line", "traceback") if quick else ("holder", "type", "line", "traceback")
+        return (*ways, "file") if traced else ways
+    outside = any(one.scanned or one.picture is not None for one in (first, second))
+    return ("type", "line", "file") if outside and not traced else ("line", "file", "type")
 
 
 def asks_pictures(first: Snapshot, second: Snapshot, by: By) -> HeapDiffBy | None:

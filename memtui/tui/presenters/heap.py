@@ -85,7 +85,7 @@ def object_text(one: HeapObject, room: int) -> Line:
     value = clean(one.text) if one.text is not None else f"at {one.address:#x}"
     held = "  held from C" if one.held_from_c else ""
     kind = cut_middle(clean(one.type), max(4, room - 6))
-    left = room - len(kind) - 1
+    left = room - cell_len(kind) - 1
     return line(kind, Span(f" {cut_end(value + held, left)}" if left > 3 else "", "dim"))
 
 
@@ -143,7 +143,7 @@ def duplicate_row(one: DuplicateText, whole_bytes: int, width: int) -> Line:
     return line(
         *_weight(one.wasted_bytes, whole_bytes),
         _count(format_count(one.count)),
-        "  " + cut_end(clean(one.text), room - 8),
+        "  " + cut_end(clean(one.text), room - cell_len(one.type) - 1),
         Span(f" {clean(one.type)}", "dim"),
     )
 
@@ -156,9 +156,9 @@ def found_header(width: int) -> Line:
 def found_row(one: HeapFound, whole_bytes: int, width: int) -> Line:
     """A type, root or text."""
     room = max(8, width - 7)
-    kind = "" if one.kind == "type" else f" {clean(one.type)}"
+    kind = "" if one.kind == "type" else cut_middle(f" {clean(one.type)}", room // 3)
     return line(
-        Span(f"{one.kind:<7}", "dim"), cut_middle(clean(one.label), max(6, room - len(kind))), Span(kind, "dim")
+        Span(f"{one.kind:<7}", "dim"), cut_middle(clean(one.label), max(6, room - cell_len(kind))), Span(kind, "dim")
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rich.cells import cell_len
+
 from memtui.model.heap import HeapLink, HeapObject
 from memtui.model.units import format_bytes
 from memtui.tui.presenters.heap import object_text
@@ -141,4 +143,4 @@ def _row(branch: Branch, width: int) -> Line:
     head = line(pad(format_bytes(one.retained_bytes), _SIZE, "right"), f"  {indent}", Span(mark, "key"))
     room = max(8, width - width_of(head))
     label = cut_middle(clean(branch.link.label), max(6, room // 2))
-    return fit((*head, Span(f"{label} ", "strong"), *object_text(one, max(6, room - len(label) - 1))), width)
+    return fit((*head, Span(f"{label} ", "strong"), *object_text(one, max(6, room - cell_len(label) - 1))), width)
