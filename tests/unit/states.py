@@ -8,12 +8,28 @@ from typing import Any
 
 from memtui.model.allocation import Allocation, Allocations, Frame, GroupBy, Snapshot, Tracing, TypeCount
 from memtui.model.gc import GcPauses, GcState, Generation
+from memtui.model.heap import PictureFacts
 from memtui.model.sample import Cost, Sample, Series
 from memtui.model.state import Event, EventKind, State
 from memtui.model.target import Ending, Rung, Target
 
 MIB = 1024 * 1024
 STARTED_AT = 1_700_000_000.25
+PICTURE = PictureFacts(
+    "/private/1.memtui",
+    4242,
+    ("python",),
+    "3.11.7",
+    "",
+    "frozen copy",
+    90_000,
+    5,
+    25_270_681,
+    None,
+    0.0042,
+    0.99,
+    False,
+)
 TARGET = Target(4242, ("python", "shop.py"), "3.11.7", STARTED_AT - 3600, "alice")
 
 

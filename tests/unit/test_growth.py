@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from states import MIB, STARTED_AT, TARGET, empty_state, full_state, row, snapshot, traced, watched_state
+from states import MIB, PICTURE, STARTED_AT, TARGET, empty_state, full_state, row, snapshot, traced, watched_state
 
 from memtui.analysis.growth import line_growth, rss_growth, type_changes, type_growth
 from memtui.model.allocation import Allocation, Frame, GroupBy
@@ -182,3 +182,12 @@ def test_a_type_the_cut_list_did_not_hold_counts_by_its_lower_bound() -> None:
     (growth,) = type_growth(state)
     assert (growth.type, growth.count_diff) == ("new", 50)
     assert "rare" not in {one.type for one in type_changes(state)}
+
+
+def test_heap_pictures_are_compared_with_heap_pictures() -> None:
+    counted = snapshot(1, 0.0, {"A": 10})
+    first = replace(snapshot(2, 10.0, {"A": 500, "str": 90}), picture=PICTURE)
+    last = replace(snapshot(3, 20.0, {"A": 600, "str": 90}), picture=PICTURE)
+    (grown,) = type_growth(empty_state(snapshots=(counted, first, last)))
+    assert (grown.type, grown.count_diff, grown.objects_per_second) == ("A", 100, 10.0)
+    assert type_growth(empty_state(snapshots=(counted, first))) == ()

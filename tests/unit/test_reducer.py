@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from states import MIB, TARGET, empty_state, full_state, gc_state, row, snapshot, traced
+from states import MIB, PICTURE, TARGET, empty_state, full_state, gc_state, row, snapshot, traced
 
 from memtui.model.allocation import GroupBy, Tracing
+from memtui.model.command import TakeSnapshot
 from memtui.model.gc import GcPauses
 from memtui.model.sample import Sample
-from memtui.model.state import EVENT_BOUND, SNAPSHOT_BOUND, EventKind, Output, State
+from memtui.model.state import EVENT_BOUND, SNAPSHOT_BOUND, EventKind, Output, Picturing, Question, State
 from memtui.model.target import Ending, Rung
 from memtui.session import messages as m
 from memtui.session.reducer import reduce
@@ -120,3 +121,33 @@ def test_busy() -> None:
 def test_what_is_no_message_is_refused() -> None:
     with pytest.raises(TypeError, match="unknown message"):
         reduce(empty_state(), "hello", 0.0)  # type: ignore[arg-type]
+
+
+def test_a_picture_says_what_it_cost_the_process() -> None:
+    taken = replace(snapshot(0, 1.0, {"dict": 1500}, objects=90_000), picture=PICTURE)
+    after = reduce(empty_state(), m.SnapshotTaken(taken), 2.0)
+    assert after.events[-1].text == "Snapshot 1: 90,000 objects, 24.1 MiB; the process was stopped for 4.2 ms"
+    of_a_core = replace(taken, picture=replace(PICTURE, stop_seconds=None))
+    assert "stopped" not in reduce(empty_state(), m.SnapshotTaken(of_a_core), 2.0).events[-1].text
+
+
+def test_a_dropped_snapshot_is_no_more_and_numbers_go_on() -> None:
+    state = empty_state()
+    for _ in range(3):
+        state = reduce(state, m.SnapshotTaken(snapshot(0, 1.0, {"dict": 1500})), 2.0)
+    state = reduce(state, m.SnapshotDropped(1), 3.0)
+    assert [one.number for one in state.snapshots] == [2, 3]
+    state = reduce(state, m.SnapshotTaken(snapshot(0, 1.0, {"dict": 1500})), 4.0)
+    assert [one.number for one in state.snapshots] == [2, 3, 4]
+
+
+def test_progress_and_questions() -> None:
+    progress = Picturing("references", 0.4)
+    state = reduce(empty_state(), m.PictureProgressed(progress), 1.0)
+    assert state.picturing == progress
+    ended = reduce(state, m.Ended(Ending(2.0, "gone")), 2.0)
+    assert ended.picturing is None
+    assert reduce(state, m.PictureProgressed(None), 2.0).picturing is None
+    command = TakeSnapshot(accept_stop=True)
+    state = reduce(reduce(state, m.Asked("Now?", command), 3.0), m.Asked("And now?", command), 4.0)
+    assert state.question == Question(2, "And now?", command)

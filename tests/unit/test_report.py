@@ -22,7 +22,7 @@ from states import (
 )
 
 import memtui
-from memtui.model.allocation import GroupBy
+from memtui.model.allocation import GroupBy, TypeCount
 from memtui.model.sample import Sample, Series
 from memtui.model.state import Event, EventKind, State
 from memtui.model.target import ProcessFacts, Rung, Target
@@ -215,3 +215,10 @@ def test_whatever_was_seen_validates(looks: list[Sample], target: Target, rung: 
     for sample in sorted(looks, key=lambda one: one.at_seconds):
         series = series.append(sample)
     check(empty_state(target=target, rung=rung, series=series, events=tuple(events)))
+
+
+def test_a_heap_picture_knows_the_sizes_of_types() -> None:
+    state = full_state()
+    types = (TypeCount("dict", 5, 1_160), TypeCount("unknown", 3))
+    state = replace(state, snapshots=(replace(state.snapshots[0], types=types),))
+    assert [one["size_bytes"] for one in check(state)["types"]] == [1_160, None]
