@@ -38,6 +38,13 @@ class TakeSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckForLeaks:
+    """Take a few heap pictures over ``seconds`` and compare them."""
+
+    seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class CollectGarbage:
     """Run a full collection in the target; climbs to the agent first."""
 
@@ -56,4 +63,13 @@ class SendInput:
     text: str
 
 
-Command = ClimbToAgent | StartTracing | StopTracing | TakeSnapshot | CollectGarbage | GroupAllocations | SendInput
+Command = (
+    ClimbToAgent
+    | StartTracing
+    | StopTracing
+    | TakeSnapshot
+    | CheckForLeaks
+    | CollectGarbage
+    | GroupAllocations
+    | SendInput
+)

@@ -20,6 +20,7 @@ from memtui.model.target import Ending, Rung, Target
 from memtui.session import messages as m
 from memtui.session.agent_port import AgentPort
 from memtui.session.interface import Listener
+from memtui.session.leak_check import LeakCheck
 from memtui.session.output import OutputLines
 from memtui.session.reducer import reduce
 from memtui.session.snapshots import Arrived, SnapshotDesk
@@ -86,6 +87,7 @@ class LiveSession:
             experimental=options.experimental,
         )
         self._agent_busy: tuple[str, ...] = ()
+        self._check: LeakCheck | None = None
         self._desk = SnapshotDesk(
             deliver=self._deliver,
             emit=self._emit,
@@ -201,6 +203,7 @@ class LiveSession:
     def _tick(self) -> None:
         if self._state.ending is None:
             self._look()
+            self._go_on_checking()
         self._follow_terminal()
         self._flush_output()
         self._publish()
@@ -245,15 +248,30 @@ class LiveSession:
             self._agent.group(command)
         elif self._state.ending is not None:
             self._fold(m.Noted(EventKind.WARNING, "The process has ended."))
+        elif isinstance(command, c.CheckForLeaks):
+            self._check = LeakCheck(self._clock(), command.seconds)
+            self._go_on_checking()
         elif isinstance(command, c.TakeSnapshot) and self._state.rung is not Rung.PROCESS and not self._agent.coming:
             self._desk.take(command)
         else:
             self._agent.do(command)
             self._climb_if_wanted()
 
+    def _go_on_checking(self) -> None:
+        """The next picture of a check for leaks, when it is due and nothing else is under way."""
+        if self._check is None or self._desk.busy:
+            return
+        if self._check.due(self._clock()):
+            self._command(c.TakeSnapshot())
+        if self._check.is_over:
+            self._check = None
+        self._tell_busy()
+
     def _tell_busy(self) -> None:
         if self._state.ending is None:
-            self._fold(m.Busy((*self._agent_busy, _SCANNING) if self._desk.scanning else self._agent_busy))
+            checking = (self._check.told(),) if self._check is not None else ()
+            scanning = (_SCANNING,) if self._desk.scanning else ()
+            self._fold(m.Busy((*self._agent_busy, *checking, *scanning)))
 
     def _climb_if_wanted(self) -> None:
         if not self._agent.wanted:

@@ -60,9 +60,14 @@ class SnapshotDesk:
         self._tracebacks: Allocations | None = None
         self.scanning = False
 
+    @property
+    def busy(self) -> bool:
+        """Whether a snapshot is under way."""
+        return self.scanning or self._picturing
+
     def take(self, command: TakeSnapshot) -> None:
         """Begin a snapshot, unless one is under way. The target must be on a rung above PROCESS."""
-        if self.scanning or self._picturing:
+        if self.busy:
             return
         if self._observe_only:
             self._scan()

@@ -1,0 +1,134 @@
+"""The verdict and its suspects: a line each for the panel, and all there is about one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from memtui.analysis.diagnosis.diagnose import Diagnosis, diagnose
+from memtui.model.evidence import GrownHolder
+from memtui.model.state import State
+from memtui.model.suspect import Suspect
+from memtui.model.units import format_bytes, format_count, format_seconds
+from memtui.tui.presenters.line import Line, Span, fit, line
+from memtui.tui.presenters.text import clean, cut_start, pad, wrap
+
+ROLES = {"leak": "bad", "suspect": "warn", "growing": "warn", "healthy": "good", "inconclusive": "dim"}
+_BAR_WIDTH = 8
+_RATE_WIDTH = 12
+_LOOKS_A_DIAGNOSIS = 10
+"""A new verdict is made after so many looks; the curve is not followed anew at each."""
+
+
+class DiagnosisMemo:
+    """The diagnosis of the newest State, made anew when there is something new to judge."""
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._found: Diagnosis | None = None
+
+    def of(self, state: State) -> Diagnosis:
+        """The diagnosis of a State."""
+        looks = state.series.looks
+        recent = looks if looks < _LOOKS_A_DIAGNOSIS else looks // _LOOKS_A_DIAGNOSIS
+        key = (recent, id(state.evidence), state.target.pid, state.ending is None)
+        if self._found is None or key != self._key:
+            self._key, self._found = key, diagnose(state)
+        return self._found
+
+
+def headline(diagnosis: Diagnosis) -> Line:
+    """The verdict in a few words."""
+    verdict = diagnosis.verdict
+    rate = verdict.growth_bytes_per_minute
+    parts: list[str | Span] = [Span(verdict.state, ROLES[verdict.state]), Span(f" {verdict.confidence:.0%}", "dim")]
+    if rate is not None:
+        parts.append(f"  {format_bytes(round(rate), sign=True)}/min")
+    if verdict.seconds_to_limit is not None:
+        parts.append(Span(f"  limit in {format_seconds(verdict.seconds_to_limit)}", "bad"))
+    if verdict.pressure is not None:
+        parts.append(Span("  memory pressure", "bad"))
+    return line(*parts)
+
+
+def shown(diagnosis: Diagnosis, expected: Collection[str]) -> list[Suspect]:
+    """The suspects without those that the user said are expected."""
+    return [one for one in diagnosis.suspects if one.signature not in expected]
+
+
+def suspect_line(one: Suspect, width: int) -> Line:
+    """A suspect in one row: a bar for its share, its rate, what it is and who holds it."""
+    rate = one.growth_bytes_per_second
+    told = "–" if rate is None else f"{format_bytes(round(rate * 60), sign=True)}/min"
+    room = max(8, width - _BAR_WIDTH - _RATE_WIDTH - 3)
+    mark = "" if one.lasting and not one.bounded else "fills " if one.bounded else "? "
+    text = f"{mark}{name_of(one)}"
+    if one.holder is not None:
+        text += f" ← {clean(one.holder)}"
+    return fit(
+        line(
+            Span(_bar(one.share), "grow" if one.lasting and not one.bounded else "dim"),
+            " ",
+            Span(pad(told, _RATE_WIDTH, "right"), "grow"),
+            "  ",
+            pad(text, room).rstrip(),
+        ),
+        width,
+    )
+
+
+def name_of(one: Suspect) -> str:
+    """What grows, in a few words."""
+    if one.type is not None:
+        return clean(one.type)
+    return {"native": "native memory", "fragmentation": "free memory kept by allocators"}.get(one.kind, one.category)
+
+
+def evidence_lines(state: State, one: Suspect, width: int) -> list[str]:
+    """All there is about a suspect, as text broken to a width."""
+    lines = [f"{name_of(one)}  [{one.category}]", ""]
+    for told in one.evidence:
+        lines += wrap(clean(told), width)
+    if one.seconds_until_full is not None:
+        lines.append(f"Full in {format_seconds(one.seconds_until_full)}.")
+    holder = _holder(state, one)
+    if holder is not None:
+        lines += ["", *_looks(state, holder), "", *_gained(holder)]
+    if one.chain:
+        lines += ["", "held by", *_chain(one, width)]
+    for place in one.allocated_at:
+        lines.append(f"allocated at {clean(place.place.file)}:{place.place.line}")
+    return [*lines, "", *wrap(f"→ {one.advice}", width), "", f"signature {one.signature}"]
+
+
+def _holder(state: State, one: Suspect) -> GrownHolder | None:
+    holders = state.evidence.holders if state.evidence is not None else ()
+    return next((holder for holder in holders if one.holder is not None and holder.path == one.holder), None)
+
+
+def _looks(state: State, holder: GrownHolder) -> list[str]:
+    assert state.evidence is not None
+    rows = ["look        elements        bytes"]
+    elements = holder.elements or holder.objects
+    for look, count, size in zip(state.evidence.looks, elements, holder.sizes_bytes, strict=False):
+        rows.append(f"{look.at_seconds:7.1f} s {format_count(count):>10} {format_bytes(size):>12}")
+    return rows
+
+
+def _gained(holder: GrownHolder) -> list[str]:
+    rows = ["gained"]
+    for one in holder.types[:8]:
+        rows.append(
+            f"{format_count(one.objects, sign=True):>9} {format_bytes(one.size_bytes):>10}  {clean(one.type)}"
+        )
+    return rows
+
+
+def _chain(one: Suspect, width: int) -> list[str]:
+    steps = [clean(step) for step in one.chain]
+    return [cut_start(f"{'  ' * min(depth, 12)}└ {step}", width) for depth, step in enumerate(steps)]
+
+
+def _bar(share: float) -> str:
+    eighths = round(max(0.0, min(1.0, share)) * _BAR_WIDTH * 8)
+    full, part = divmod(eighths, 8)
+    return ("█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "")).ljust(_BAR_WIDTH)
