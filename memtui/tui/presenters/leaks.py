@@ -95,8 +95,7 @@ def evidence_lines(state: State, one: Suspect, width: int) -> list[str]:
         lines += ["", *_looks(state, holder), "", *_gained(holder)]
     if one.chain:
         lines += ["", "held by", *_chain(one, width)]
-    for place in one.allocated_at:
-        lines.append(f"allocated at {clean(place.place.file)}:{place.place.line}")
+    lines += [f"allocated at {clean(place.place.file)}:{place.place.line}" for place in one.allocated_at]
     return [*lines, "", *wrap(f"→ {one.advice}", width), "", f"signature {one.signature}"]
 
 
@@ -107,11 +106,12 @@ def _holder(state: State, one: Suspect) -> GrownHolder | None:
 
 def _looks(state: State, holder: GrownHolder) -> list[str]:
     assert state.evidence is not None
-    rows = ["look        elements        bytes"]
     elements = holder.elements or holder.objects
-    for look, count, size in zip(state.evidence.looks, elements, holder.sizes_bytes, strict=False):
-        rows.append(f"{look.at_seconds:7.1f} s {format_count(count):>10} {format_bytes(size):>12}")
-    return rows
+    rows = (
+        f"{look.at_seconds:7.1f} s {format_count(count):>10} {format_bytes(size):>12}"
+        for look, count, size in zip(state.evidence.looks, elements, holder.sizes_bytes, strict=False)
+    )
+    return ["     look   elements        bytes", *rows]
 
 
 def _gained(holder: GrownHolder) -> list[str]:
