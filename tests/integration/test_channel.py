@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -107,7 +108,8 @@ def python_for_all() -> str:
 
 
 def left_in(folder: Path | str) -> list[str]:
-    return [name for name in os.listdir(folder) if name.startswith("memtui-") and "." not in name]
+    """The directories of listeners; other parts of memtui give theirs other names."""
+    return [name for name in os.listdir(folder) if re.fullmatch("memtui-[0-9a-f]+", name)]
 
 
 @pytest.mark.usefixtures("listening")
