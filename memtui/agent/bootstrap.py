@@ -144,7 +144,7 @@ class _Arrival:
     def look(self) -> None:
         """Hold on to the GIL from now on, if waiting for it has taken long."""
         waited = time.monotonic() - time.thread_time() - self._began
-        if self._haste.__dict__ and waited > _LONG_WAIT_SECONDS:
+        if self._haste.__dict__ and waited > _LONG_WAIT_SECONDS and waited > _LONG_WAIT_SECONDS + _starved_seconds():
             self._interval_seconds = _GRIP_SECONDS
             self.rest()
             self.hurry()
@@ -156,6 +156,15 @@ class _Arrival:
 
     def rest(self) -> None:
         self._haste.__dict__.clear()
+
+
+def _starved_seconds() -> float:
+    """How long this thread has waited for a processor; 0 where it is not told."""
+    try:
+        with open("/proc/thread-self/schedstat", "rb", 0) as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def _greeting() -> "Tuple[Any, Any]":

@@ -10,6 +10,7 @@ import _json
 import sys
 from _socket import SHUT_RDWR, socket
 from posix import close, read, set_blocking, write
+from posix import open as open_file
 from time import monotonic, thread_time
 
 TYPE_CHECKING = False
@@ -69,6 +70,18 @@ class _Interval:
             sys.setswitchinterval(self._found + 5e-7)  # whole microseconds are cut off, not rounded
 
 
+def starved_seconds() -> float:
+    """How long this thread has waited for a processor, which is not the program's doing; 0 where it is not told."""
+    try:
+        fd = open_file("/proc/thread-self/schedstat", 0)
+        try:
+            return int(read(fd, 100).split()[1]) / 1e9
+        finally:
+            close(fd)
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
 class Pace:
     """When one piece of long work lets the target's threads have the GIL.
 
@@ -77,12 +90,13 @@ class Pace:
     After a few seconds of such waits it gives up.
     """
 
-    __slots__ = ("_grip", "_patience_seconds", "_turn_seconds", "_wall", "_work")
+    __slots__ = ("_grip", "_patience_seconds", "_starved", "_turn_seconds", "_wall", "_work")
 
     def __init__(self) -> None:
         self._turn_seconds = TURN_SECONDS
         self._patience_seconds = PATIENCE_SECONDS
         self._grip: Any = None
+        self._starved = starved_seconds()
         self._wall, self._work = monotonic(), thread_time()
         if self._wall < _expected_until[0]:
             self._take_grip()
@@ -93,6 +107,10 @@ class Pace:
             _sleep(0)
         wall, work = monotonic(), thread_time()
         waited = wall - self._wall - (work - self._work)
+        was_long = waited > GRIP_AFTER_SECONDS
+        if was_long:
+            before, self._starved = self._starved, starved_seconds()
+            waited -= self._starved - before
         if waited > LONG_WAIT_SECONDS:
             self._patience_seconds -= waited
             if self._patience_seconds < 0:
@@ -100,8 +118,8 @@ class Pace:
         if waited > GRIP_AFTER_SECONDS:
             _expected_until[0] = wall + LONG_WAITS_REMEMBERED_SECONDS
             self._take_grip()
-        if waited > GRIP_AFTER_SECONDS or work - self._work >= self._turn_seconds:
-            self._wall, self._work = wall, work
+        if was_long or work - self._work >= self._turn_seconds:
+            self._wall, self._work = monotonic(), thread_time()
 
     def _take_grip(self) -> None:
         if self._grip is None:
@@ -159,9 +177,8 @@ def _from_text(text: str) -> Any:
 def encode(frame: dict[str, Any]) -> bytes:
     """The bytes of one frame; long lists in it are encoded in slices. Raises TooLarge, TooBusy."""
     parts = []
-    pace = Pace()
     for key, value in frame.items():
-        text = _rows(value, pace) if type(value) is list and len(value) > SLICE else _to_text(value)
+        text = _rows(value) if type(value) is list and len(value) > SLICE else _to_text(value)
         parts.append(_to_text(key) + ":" + text)
     body = ("{" + ",".join(parts) + "}").encode("ascii")
     if len(body) > MAX_OUT_BYTES:
@@ -169,8 +186,8 @@ def encode(frame: dict[str, Any]) -> bytes:
     return len(body).to_bytes(HEADER_BYTES, "big") + body
 
 
-def _rows(values: list[Any], pace: Pace) -> str:
-    pieces = []
+def _rows(values: list[Any]) -> str:
+    pieces, pace = [], Pace()
     for start in range(0, len(values), SLICE):
         pieces.append(_to_text(values[start : start + SLICE])[1:-1])
         pace.give_way()

@@ -15,10 +15,12 @@ class Clocks:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.wall, self.work, self.sleep_seconds, self.sleeps = 1000.0, 1.0, 0.0, 0
+        self.starved = 0.0
         monkeypatch.setattr(wire, "monotonic", lambda: self.wall)
         monkeypatch.setattr(wire, "thread_time", lambda: self.work)
         monkeypatch.setattr(wire, "_sleep", self._sleep)
         monkeypatch.setattr(wire, "_expected_until", [0.0])
+        monkeypatch.setattr(wire, "starved_seconds", lambda: self.starved)
 
     def _sleep(self, seconds: float) -> None:
         self.sleeps += 1
@@ -100,3 +102,17 @@ def test_an_interval_that_the_program_sets_meanwhile_stays(clocks: Clocks) -> No
     del interval
     assert sys.getswitchinterval() == pytest.approx(0.003)
     sys.setswitchinterval(found)
+
+
+def test_a_wait_for_the_processor_is_no_wait_for_the_program(clocks: Clocks) -> None:
+    pace, usual = wire.Pace(), sys.getswitchinterval()
+    for _ in range(20):
+        clocks.spend(0.006)
+        clocks.wall += 1.0
+        clocks.starved += 1.0
+        pace.give_way()
+    assert sys.getswitchinterval() == usual
+
+
+def test_what_the_kernel_says_of_waits_for_a_processor() -> None:
+    assert 0 <= wire.starved_seconds() < 3600
