@@ -206,6 +206,8 @@ async def test_without_a_picture_it_says_what_to_do(make: Make, states: tuple[St
         app.session.play(replace(states[-1], picturing=Picturing("references", 0.4)))  # type: ignore[attr-defined]
         await until(pilot, lambda: "being taken: references" in rows(app) and "40 %" in text_of(app, "#identity"))
         app.session.play(with_pictures(states[-1]))  # type: ignore[attr-defined]
+        await until(pilot, lambda: "shop.cache.Page" in rows(app))
+        await pilot.press("escape")
         await until(pilot, lambda: rows(app).count("stop 4.2 ms") == 3)
 
 

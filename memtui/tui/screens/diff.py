@@ -159,10 +159,10 @@ class DiffScreen(BookScreen[None]):
             return
         if self.by in ("line", "traceback"):
             self.app.push_screen(TextScreen("allocated at, newest frame first", differences.frames_of(row.label)))
-        elif self.by == "type":
-            self.app.push_screen(HeapScreen(paths_page(pair[1].picture, row.type or row.label)))
-        elif row.node is not None:
+        elif self.by == "holder" and row.node is not None:
             self.app.push_screen(HeapScreen(ObjectPage(facts=pair[1].picture, node=row.node)))
+        elif not pair[1].picture.quick:
+            self.app.push_screen(HeapScreen(paths_page(pair[1].picture, row.type or row.label)))
 
     def _under_cursor(self) -> int | None:
         key = self.query_one("#snapshots", LineTable).cursor_key

@@ -45,6 +45,7 @@ class HeapScreen(BookScreen[None]):
         super().__init__()
         self._pile: list[Page] = [page] if page is not None else []
         self._has_list = page is None
+        self._awaits_first = False
         self._fetcher = Fetcher(self, self.refresh_view)
 
     @property
@@ -63,8 +64,8 @@ class HeapScreen(BookScreen[None]):
     def on_mount(self) -> None:
         """Begin with the types of the newest picture."""
         self._table.focus()
-        if self._has_list and (facts := self._pictures()):
-            self._pile = [types_page(facts[-1])]
+        self._awaits_first = self._has_list
+        self._open_first()
         self._fetcher.begin(self.page)
         self.call_after_refresh(self.begin)
 
@@ -78,6 +79,8 @@ class HeapScreen(BookScreen[None]):
 
     def show_state(self, state: State) -> None:
         """The head, and the rows of the page on top."""
+        if self._open_first():
+            self._fetcher.begin(self.page)
         width, page = self.size.width, self.page
         self._lines("identity").show([process.identity(state, width, progress=True)])
         self._lines("keys").show([keys.footer("heap", self.settings.keys, width, hidden=self._hidden(state))])
@@ -89,6 +92,15 @@ class HeapScreen(BookScreen[None]):
 
     def _pictures(self) -> list[PictureFacts]:
         return [one.picture for one in self.state.snapshots if one.picture is not None]
+
+    def _open_first(self) -> bool:
+        """Open the newest picture, once there is one; whether that was done now."""
+        facts = self._pictures()
+        if not self._awaits_first or not facts:
+            return False
+        self._awaits_first = False
+        self._pile = [types_page(facts[-1])]
+        return True
 
     def _rows(self, width: int) -> _Shown:
         page = self.page
