@@ -32,8 +32,19 @@ _NEVER_BLOCKED = sum(1 << (int(one) - 1) for one in (*_SYNCHRONOUS, signal.SIGKI
 ALL_BLOCKED = ((1 << 64) - 1) & ~_NEVER_BLOCKED
 _STOP_PATIENCE_SECONDS = 0.25
 _KERNEL_PATIENCE_SECONDS = 20.0
+_SPINS = 20
+_PAUSE_SECONDS, _MORE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.00003, 0.000003, 0.0005
 _PREEMPTED_PATIENCE_SECONDS = 10.0
 """A call that neither returns nor sleeps is being kept from the processor: it may hold a lock, so it has to go on."""
+
+
+def pause_seconds(looks: int) -> float:
+    """For how long to sleep before looking again whether a thread has stopped, after so many looks.
+
+    It needs a processor to get there, perhaps the one that this process is on: so there are few looks in a row, and
+    less and less often.
+    """
+    return min(_LONGEST_PAUSE_SECONDS, _PAUSE_SECONDS + _MORE_SECONDS * max(0, looks - _SPINS))
 
 
 class BorrowedThread:
@@ -331,7 +342,7 @@ class BorrowedThread:
                     raise EndedError
                 return status
             spins += 1
-            if spins > 300:
+            if spins > _SPINS:
                 if time.monotonic() > end:
                     raise TimeoutError
-                time.sleep(0.00003)
+                time.sleep(pause_seconds(spins))

@@ -49,6 +49,7 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.valid_signals()) - {signal.SIGCHLD})
     caller = _socket.socket(fileno=0)
     gc.disable()
+    _hurry()
     _rehearse()
     request = caller.recv(_MOST_BYTES)
     if not request:
@@ -61,13 +62,10 @@ def main() -> None:
         copy = FrozenCopy(plan)
         if plan["own_child"] and not _descends_from(_parent(plan["pid"])):
             raise outcome.FailedCallError("it is no child of memtui")
-        _hurry(True)
         answer = _do(copy, plan["do"])
-        _hurry(False)
         _send(caller, answer, copy.pid or plan["pid"] if answer["outcome"] in ("taken", "stopped") else 0)
         checkpoint("handed-over")
         _watch(caller, copy, time.monotonic() + plan["longest_seconds"])
-        _hurry(True)
         _send(caller, _end(copy), 0)
     except Exception as error:  # noqa: BLE001 - whatever it is, the other side is told
         _send(caller, _explain(error), 0)
@@ -83,15 +81,13 @@ def _hung_up(caller: _socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-def _hurry(now: bool) -> None:
-    """While threads of the target stand still they wait for this process: it goes before others then, if it may.
-
-    Where the machine is busy that makes the stop two to four times shorter. Only root may.
-    """
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO if now else os.SCHED_OTHER, os.sched_param(1 if now else 0))
-    except OSError:
-        pass
+def _hurry() -> None:
+    """While the target stands still it waits for this process, so it is not to be nice, even if its parent is."""
+    if os.getpriority(os.PRIO_PROCESS, 0) > 0:
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, 0)
+        except PermissionError:
+            pass  # only root may
 
 
 def _rehearse() -> None:

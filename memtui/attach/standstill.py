@@ -18,6 +18,7 @@ import os
 import time
 
 from memtui.attach import harmless, ptrace
+from memtui.attach.borrow import pause_seconds
 from memtui.attach.native import arch
 from memtui.attach.outcome import EndedError, NotNowError, StoppedByUserError
 
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _STOP_PATIENCE_SECONDS = 0.25
-_SPINS = 300
-_PAUSE_SECONDS = 0.00003
+_SPINS = 20
 
 
 class Standstill:
@@ -180,7 +180,7 @@ class Standstill:
                 return
             if time.monotonic() > end:
                 raise NotNowError("a thread did not stop in time")
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(pause_seconds(spins))
 
     def _poll(self, tid: int) -> int | None:
         """The status of a thread that has stopped for us, or ended; None while it has not."""
