@@ -9,6 +9,7 @@ from posix import close, getpid, pipe, read, set_blocking, write
 from time import monotonic, thread_time
 
 from .heap import collect, count_types, own_objects
+from .native import MAX_SECONDS, Native, NotPossible
 from .pauses import Held, Pauses
 from .tracing import MAX_FRAMES, MAX_TRACES, Tracing
 from .wire import VERSION, TooBusy, TooLarge, Viewer, WireError, encode, hang_up, original
@@ -37,6 +38,7 @@ class Requests:
         self.held = Held()
         self.pauses = Pauses()
         self.tracing = Tracing(self.held)
+        self.native = Native()
         self._own_bytes = sum(map(sys.getsizeof, self._own()))
 
     def _own(self) -> list[Any]:
@@ -51,7 +53,7 @@ class Requests:
             if action is None:
                 raise Refusal("The agent does not know this request.")
             return encode(dict(head, **action(self, viewer, request)))
-        except Refusal as refusal:
+        except (Refusal, NotPossible) as refusal:
             sentence = str(refusal)
         except TooLarge:
             sentence = "The answer is too large to send; ask for fewer groups."
@@ -129,6 +131,23 @@ class Requests:
         after = self.tracing.state()["traced"]
         return dict(answer, traced_freed=None if before is None or after is None else before - after)
 
+    def native_probe(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """What a native recording would need."""
+        return self.native.probe()
+
+    def native_start(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """Record native allocations for this viewer, for so many seconds."""
+        seconds = _number(request, "seconds", 30, MAX_SECONDS)
+        return self.native.start(viewer, seconds, _number(request, "most_bytes", 1 << 28, 1 << 40))
+
+    def native_state(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """How the recording is getting on."""
+        return self.native.state()
+
+    def native_stop(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """End it; its file stays until the viewer leaves."""
+        return self.native.stop(viewer)
+
     def ping(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
         """Nothing, to see whether the agent answers."""
         return {}
@@ -139,10 +158,9 @@ class Requests:
         return {}
 
 
-_ACTIONS = {
-    name: getattr(Requests, name)
-    for name in ("stream", "trace_start", "trace_stop", "allocations", "types", "collect", "ping", "detach")
-}
+_NAMES = ("stream", "trace_start", "trace_stop", "allocations", "types", "collect", "ping", "detach")
+_NATIVE = ("native_probe", "native_start", "native_state", "native_stop")
+_ACTIONS = {name: getattr(Requests, name) for name in _NAMES + _NATIVE}
 
 
 def _number(request: dict[str, Any], name: str, default: int, most: int) -> int:
@@ -200,7 +218,8 @@ class Agent:
             ready.register(reader, _IN)
             for viewer in self._viewers:
                 ready.register(viewer.fd, _IN * viewer.wants_to_read() | _OUT * viewer.pending)
-            events = dict(ready.poll(self._wait_milliseconds(monotonic())))
+            events = dict(ready.poll(self._wait_milliseconds(monotonic(), requests.native.due())))
+            requests.native.tick()
             if events.get(reader):
                 read(reader, 4096)
             for viewer in list(self._viewers):
@@ -235,11 +254,11 @@ class Agent:
             "tracing": requests.tracing.state(),
         }
 
-    def _wait_milliseconds(self, now: float) -> int | None:
+    def _wait_milliseconds(self, now: float, due: float) -> int | None:
         times = [one.due for one in self._viewers if one.interval]
         times += [now + _PENDING_SECONDS for one in self._viewers if one.pending]
         times += [one.resumes_at() for one in self._viewers if not one.pending]
-        soonest = min(times, default=float("inf"))
+        soonest = min([*times, due])
         return None if soonest == float("inf") else max(0, int((soonest - now) * 1000) + 1)
 
     def _turn(self, requests: Requests, viewer: Viewer, events: int) -> None:
@@ -271,6 +290,7 @@ class Agent:
         self._viewers.remove(viewer)
         viewer.close()
         if self._requests is not None:
+            _attempt(self._requests.native.release, viewer)
             self._requests.tracing.release(viewer)
 
     def _leave(self) -> None:
