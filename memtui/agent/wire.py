@@ -25,8 +25,9 @@ SLICE = 1000
 """Rows that are turned into JSON in one go: the encoder holds the GIL meanwhile."""
 STUCK_SECONDS = 10.0
 REQUESTS_PER_SECOND = 50
-TURN_SECONDS, LONG_TURN_SECONDS = 0.005, 0.1
-"""Of work, in processor time, before the GIL is given away: usually, and where waits for it are long."""
+TURN_SECONDS, STARVED_TURN_SECONDS, LONG_TURN_SECONDS = 0.005, 0.03, 0.1
+"""Of work, in processor time, before the GIL is given away: usually, where this thread often waits for a processor,
+and where it waits long for the GIL."""
 GRIP_AFTER_SECONDS, LONG_WAIT_SECONDS, PATIENCE_SECONDS = 0.05, 0.2, 4.0
 LONG_WAITS_REMEMBERED_SECONDS = 60.0
 _READ_BYTES = 65536
@@ -99,7 +100,7 @@ class Pace:
         self._starved = starved_seconds()
         self._wall, self._work = monotonic(), thread_time()
         if self._wall < _expected_until[0]:
-            self._take_grip()
+            self._take_grip(LONG_TURN_SECONDS)
 
     def give_way(self) -> None:
         """Let the target have the GIL, if it is time to. Raises TooBusy."""
@@ -117,16 +118,19 @@ class Pace:
                 raise TooBusy
         if waited > GRIP_AFTER_SECONDS:
             _expected_until[0] = wall + LONG_WAITS_REMEMBERED_SECONDS
-            self._take_grip()
+            self._take_grip(LONG_TURN_SECONDS)
+        elif was_long:
+            self._take_grip(STARVED_TURN_SECONDS)
         if was_long or work - self._work >= self._turn_seconds:
             self._wall, self._work = monotonic(), thread_time()
 
-    def _take_grip(self) -> None:
-        if self._grip is None:
-            self._turn_seconds = LONG_TURN_SECONDS
+    def _take_grip(self, seconds: float) -> None:
+        if seconds > self._turn_seconds:
+            self._turn_seconds = seconds
+            self._grip = None
             # It ends with this object; in a forked child, which has not this thread, with the thread's local data.
             self._grip = original("_thread", "_local")()
-            self._grip.interval = _Interval(LONG_TURN_SECONDS)
+            self._grip.interval = _Interval(seconds)
 
 
 _sleep = original("time", "sleep")
