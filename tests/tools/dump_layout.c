@@ -137,6 +137,11 @@ static void show_code(void)
     AT("co_localsplusnames", PyCodeObject, co_localsplusnames);
     AT("co_nlocalsplus", PyCodeObject, co_nlocalsplus);
     AT("co_code_adaptive", PyCodeObject, co_code_adaptive);
+#if PY_VERSION_HEX >= 0x030C0000
+    AT("co_cached", PyCodeObject, _co_cached);
+#else
+    NONE("co_cached");
+#endif
     NONE("co_varnames");
     NONE("co_cellvars");
     NONE("co_freevars");
@@ -145,6 +150,7 @@ static void show_code(void)
     NONE("co_localsplusnames");
     NONE("co_nlocalsplus");
     NONE("co_code_adaptive");
+    NONE("co_cached");
     AT("co_varnames", PyCodeObject, co_varnames);
     AT("co_cellvars", PyCodeObject, co_cellvars);
     AT("co_freevars", PyCodeObject, co_freevars);
@@ -162,6 +168,8 @@ static void show_frames(void)
     AT("frame_code", _PyInterpreterFrame, f_code);
 #endif
     AT("frame_previous", _PyInterpreterFrame, previous);
+    AT("frame_globals", _PyInterpreterFrame, f_globals);
+    AT("frame_builtins", _PyInterpreterFrame, f_builtins);
     AT("frame_object", _PyInterpreterFrame, frame_obj);
     AT("frame_stacktop", _PyInterpreterFrame, stacktop);
     AT("frame_localsplus", _PyInterpreterFrame, localsplus);
@@ -177,6 +185,8 @@ static void show_frames(void)
 #else
     NONE("frame_code");
     NONE("frame_previous");
+    NONE("frame_globals");
+    NONE("frame_builtins");
     NONE("frame_object");
     NONE("frame_stacktop");
     NONE("frame_localsplus");

@@ -10,8 +10,8 @@ import numpy as np
 
 from memtui.heap.read.image import Image
 from memtui.heap.read.layout import Layout
+from memtui.heap.read.pools import block_sizes_of, pool_bytes
 
-_POOL_HEAD_BYTES, _SIZE_CLASSES = 48, 32
 _MOST_CHUNKS = 3_000_000
 _SMALLEST_CHUNK_BYTES = 32
 
@@ -27,28 +27,24 @@ def measure_allocators(image: Image, layout: Layout) -> dict[str, int | None]:
 
 
 def _pools(image: Image, layout: Layout) -> tuple[int, int]:
-    size = 16384 if layout.minor >= (3, 10) else 4096
+    size = pool_bytes(layout)
     used = total = 0
     for number, region in enumerate(image.regions):
         if region.path:
             continue
         first = -(-region.start // size) * size
         starts = np.arange(first, region.end - size + 1, size, dtype=np.int64)
-        words = (starts - region.start) // 8 + int(image.first_words[number])
-        count = (image.words[words] & np.uint64(0xFFFFFFFF)).astype(np.int64)
-        size_class = (image.words[words + 4] >> np.uint64(32)).astype(np.int64)
-        block = (np.minimum(size_class, _SIZE_CLASSES) + 1) * 16
-        last_offset = (image.words[words + 5] >> np.uint64(32)).astype(np.int64)
-        is_pool = (size_class < _SIZE_CLASSES) & (last_offset == size - block)
-        is_pool &= count <= (size - _POOL_HEAD_BYTES) // block
-        used += int((count * block)[is_pool].sum())
-        total += int(is_pool.sum()) * size
+        heads = (starts - region.start) // 8 + int(image.first_words[number])
+        block = block_sizes_of(image, layout, heads)
+        count = (image.words[heads] & np.uint64(0xFFFFFFFF)).astype(np.int64)
+        used += int((count * block).sum())
+        total += int(np.count_nonzero(block)) * size
     return used, total - used
 
 
 def _main_heap(image: Image) -> tuple[int | None, int | None]:
-    """Follows the chunks of the main heap; its pages that were never touched belong to the last one, which is free."""
-    heaps = [region for region in image.regions if region.path == "[heap]"]
+    """Follows the chunks of the main heap; pages that were never touched belong to the last one, which is free."""
+    heaps = [region for region in image.regions if region.path == "[heap]" and not region.near_file]
     if not heaps:
         return None, None
     words = image.words.data

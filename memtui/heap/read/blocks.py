@@ -5,7 +5,7 @@ types written in C this follows blocks of ``malloc`` and of Python's own allocat
 long as that finds such objects; every word that refers to one of them counts as a reference. It is a conservative
 scan: it looks only for objects that lack references, and gives none more than it lacks.
 
-Sources: ``Objects/obmalloc.c`` of CPython (pools), ``malloc/malloc.c`` of glibc (chunks).
+Source: ``malloc/malloc.c`` of glibc (chunks); see :mod:`memtui.heap.read.pools` for the rest.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from memtui.heap.picture import NOBODY, Kind, Link
 from memtui.heap.read.image import Image, Indices, Words, ranges
 from memtui.heap.read.layout import Layout
 from memtui.heap.read.owned import Owned
+from memtui.heap.read.pools import blocks_at
 from memtui.heap.read.roots import Heap
 from memtui.heap.read.stretches import Gathered, join
 
@@ -26,8 +27,6 @@ _MOST_ROUNDS = 32
 _MOST_WORDS = 1 << 24
 _LARGEST_BLOCK_BYTES = 1 << 28
 _SMALLEST_CHUNK_BYTES = 32
-_POOL_HEAD_BYTES, _POOL_LIMITS, _POOL_SIZE_CLASS = 48, 5, 4
-_SIZE_CLASSES, _MOST_ARENAS = 32, 1 << 20
 _NDARRAY_DATA = 16
 _INT32_MOST = (1 << 31) - 1
 
@@ -78,7 +77,8 @@ class _Search:
         self._lacking = missing.copy()
         self._starts = heap.objects.index
         self._ends = heap.objects.index + ((heap.objects.body_bytes + 7) >> 3)
-        self._taken = np.sort(np.concatenate([one.starts for one in owned.stretches if not one.is_body]))
+        taken = [one.starts for one in owned.stretches if not one.is_body]
+        self._taken = np.sort(np.concatenate([np.zeros(1, np.int64), *taken]))
         self._addresses: list[Words] = [np.empty(0, np.uint64)]
         self._sizes: list[Indices] = [np.empty(0, np.int64)]
         self._edges: list[Gathered] = []
@@ -176,10 +176,9 @@ def _edges(sources: Indices, targets: NDArray[np.signedinteger], link: Link, off
 
 
 def _from_objects(heap: Heap, owned: Owned) -> _Pointers:
-    """Pointers in objects of types of which nothing more is known, and in modules: to their state."""
+    """Pointers in objects of types of which nothing more is known, in modules (to their state), and in code."""
     kinds = heap.classes.kinds[heap.objects.row]
-    is_heap_gc = np.isin(kinds, [Kind.GENERIC, Kind.NDARRAY])
-    rows = np.flatnonzero(is_heap_gc)
+    rows = np.flatnonzero((kinds == Kind.GENERIC) | (kinds == Kind.NDARRAY) | (kinds == Kind.CODE))
     counts = np.maximum((heap.objects.body_bytes[rows] >> 3) - 2, 0)
     positions, which = ranges(counts)
     offsets = (positions + 2) * 8
@@ -215,18 +214,6 @@ def _chunk_sizes(image: Image, words: Indices) -> Indices:
 
 
 def _pool_sizes(image: Image, layout: Layout, addresses: Words) -> Indices:
-    """By the head of the pool: 4 KB until 3.9, 16 KB since."""
-    pool_bytes = 16384 if layout.minor >= (3, 10) else 4096
-    base = addresses & ~np.uint64(pool_bytes - 1)
-    head = image.find(base)
-    known = (head >= 0) & (head + _POOL_LIMITS + 1 < len(image.words))
-    head = np.where(known, head, 0)
-    numbers = image.words[head + _POOL_SIZE_CLASS]
-    arena, size_class = numbers & np.uint64(0xFFFFFFFF), numbers >> np.uint64(32)
-    size = (np.minimum(size_class, np.uint64(_SIZE_CLASSES)).astype(np.int64) + 1) * 16
-    offset = (addresses - base).astype(np.int64) - _POOL_HEAD_BYTES
-    limit = image.words[head + _POOL_LIMITS] & np.uint64(0xFFFFFFFF)
-    used = image.words[head] & np.uint64(0xFFFFFFFF)
-    good = known & (size_class < _SIZE_CLASSES) & (arena < _MOST_ARENAS) & (offset >= 0) & (offset % size == 0)
-    good &= (limit <= pool_bytes) & (used.astype(np.int64) * size <= pool_bytes) & (used > 0)
-    return np.where(good, size, 0)
+    """Bytes of the blocks of Python's own allocator that begin at these addresses; 0 where none does."""
+    block, into = blocks_at(image, layout, addresses)
+    return np.where(into == 0, block, 0)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from memtui.heap.picture import Kind
 from memtui.heap.read.classes import HEAP_TYPE, Classes
-from memtui.heap.read.frames import measure_frames
+from memtui.heap.read.frames import measure_frames, measure_old_frames
 from memtui.heap.read.image import Image, Indices, Words
 from memtui.heap.read.layout import ABSENT, Layout
 
@@ -44,6 +44,8 @@ def measure(
     if len(mine) and layout.has_new_frames:
         base = classes.body_bytes[row[mine]]
         body[mine], size[mine] = measure_frames(image, layout, index[mine], base, kinds[mine] == Kind.FRAME)
+    elif len(mine := mine[kinds[mine] == Kind.FRAME]):
+        size[mine] = measure_old_frames(image, layout, index[mine], classes.body_bytes[row[mine]])
     return body, size, sound
 
 
@@ -56,13 +58,18 @@ def word_at(image: Image, indices: Indices) -> Words:
 _Measured = tuple[Indices, Indices, "NDArray[np.bool_]"]
 
 
-def digits(layout: Layout, sizes: Words) -> Indices:
-    """Number of digits of ints from the word that holds it (with the sign; since 3.12 tagged)."""
+def stored_digits(layout: Layout, sizes: Words) -> Indices:
+    """Number of digits of ints from the word that holds it (with the sign; since 3.12 tagged); of zero none."""
     if layout.minor >= (3, 12):
-        tagged: Indices = np.maximum((sizes >> np.uint64(3)).astype(np.int64), 1)
+        tagged: Indices = (sizes >> np.uint64(3)).astype(np.int64)
         return tagged
     count: Indices = np.abs(sizes.view(np.int64))
-    return np.maximum(count, 1) if layout.minor >= (3, 11) else count
+    return count
+
+
+def digits(layout: Layout, sizes: Words) -> Indices:
+    """Number of digits that ints have room for: since 3.11 of zero one, too."""
+    return np.maximum(stored_digits(layout, sizes), int(layout.minor >= (3, 11)))
 
 
 def _ints(image: Image, classes: Classes, layout: Layout, index: Indices, row: Indices, size: Indices) -> _Measured:
@@ -79,7 +86,7 @@ def _strings(
     length = word_at(image, index + layout.str_length // 8).astype(np.int64)
     width, compact, ascii_ = (state >> 2) & 7, (state >> 5) & 1 == 1, (state >> 6) & 1 == 1
     in_place = np.where(ascii_, layout.ascii_size + length + 1, layout.compact_size + (length + 1) * width)
-    size = np.where(compact, in_place, classes.body_bytes[row] + (length + 1) * width)
+    size = np.where(compact, in_place, layout.unicode_size + (length + 1) * width)
     body = np.where(compact, in_place, classes.body_bytes[row])
     size += _encoded_copy(image, layout, index, compact & ~ascii_)
     sound = ((width == 1) | (width == 2) | (width == 4) | ~compact) & (length >= 0) & (length < _MOST_ITEMS)

@@ -55,8 +55,9 @@ def run_checks(heap: Heap, strings: Strings, modules: int, explained: Answers) -
         _share("modules in sys.modules have their names", _modules(heap, modules), 0.8),
     ]
     for link, name in ((Link.ITEM, "items"), (Link.VALUE, "values"), (Link.ATTRIBUTE, "attributes")):
-        targets = np.unique(heap.edges.targets[heap.edges.links == link])
-        targets = targets[explained[targets] >= 0]
+        held = np.zeros(len(heap.objects), bool)
+        held[heap.edges.targets[heap.edges.links == link]] = True
+        targets = np.flatnonzero(held & (explained >= 0))
         right = explained[targets] > 0
         checks.append(_share_by_type(f"{name} are held as often as they say", right, heap.objects.row[targets]))
     failed = [one for one in checks if not one.passed]

@@ -21,7 +21,8 @@ from memtui.heap.read.owned import Owned
 from memtui.heap.read.stretches import Names, Stretches
 
 _MOST = 1 << 36
-_MOST_SHARED_KEYS = 64
+_MOST_SHARED_KEYS = 1 << 12
+_ORDERED_SLOTS, _ORDERED_NODE_BYTES = 72, 32
 _HEAD_WORDS_IN_FRONT = 3
 """A managed dict is three words in front of its instance, behind it the two of the collector."""
 
@@ -86,6 +87,14 @@ def collect_dicts(owned: Owned) -> None:
         mine = twice & (keys.hashed == hashed)
         owned.add(Stretches(Link.KEY, rows[mine], keys.entries[mine] + hashed, keys.counts[mine], 2 + hashed))
     _add_split(owned, rows, keys, values)
+    _weigh_nodes(owned, owned.of_kind(Kind.ORDERED_DICT))
+
+
+def _weigh_nodes(owned: Owned, rows: Indices) -> None:
+    """An OrderedDict also has a node for each entry and a table of nodes (``Objects/odictobject.c``)."""
+    slots, entries = owned.field(rows, _ORDERED_SLOTS), owned.field(rows, owned.layout.ma_used)
+    sane = (slots >= 0) & (slots < _MOST) & (entries >= 0) & (entries < _MOST)
+    owned.extra_bytes[rows] += np.where(sane, 8 * slots + _ORDERED_NODE_BYTES * entries, 0)
 
 
 def _add_entries(owned: Owned, rows: Indices, entries: Indices, counts: Indices, hashed: bool) -> None:

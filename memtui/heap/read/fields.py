@@ -14,11 +14,13 @@ from memtui.heap.read.classes import Classes
 from memtui.heap.read.image import Image
 from memtui.heap.read.layout import ABSENT, Layout
 from memtui.heap.read.objects import Objects
+from memtui.heap.read.owned import CACHED_BY_CODE
 from memtui.heap.read.stretches import Gathered
 
 _MEMBER_TYPE, _MEMBER_NAME, _MEMBER_DEFINITION, _DEFINED_OFFSET = 16, 24, 40, 16
 """Offsets in ``PyMemberDescrObject`` and ``PyMemberDef`` (``descrobject.h``)."""
 _MANAGED_DICT = -24
+_CACHED = (".co_code", ".co_varnames", ".co_cellvars", ".co_freevars")
 _SPAN = 1 << 24
 _BELOW = 1 << 10
 
@@ -74,6 +76,8 @@ def _name(
         one = classes.raw[above]
         if one.name == "type" and offset in (special := _of_types(layout)):
             return special[offset]
+        if one.name == "code" and offset >= CACHED_BY_CODE:
+            return _CACHED[(offset - CACHED_BY_CODE) // 8]
         name = known.get(one.name, {}).get(offset) or members.get((one.address, offset))
         if name:
             return name if name.startswith("<") else f".{name}"

@@ -27,6 +27,20 @@ def measure_frames(
     return body, base_bytes + 8 * slots
 
 
+def measure_old_frames(image: Image, layout: Layout, index: Indices, base_bytes: Indices) -> Indices:
+    """Bytes that frame objects need until 3.10, one slot of which their basic size has; they may have more room."""
+    words = image.words
+    code = image.find(words[np.minimum(index + layout.frameobject_code // 8, len(words) - 1)])
+    known = (code >= 0) & (code + layout.co_weakreflist // 8 < len(words))
+    code = np.where(known, code, 0)
+    slots = half(image, code, layout.co_stacksize) - 1
+    for offset in (layout.co_varnames, layout.co_cellvars, layout.co_freevars):
+        names = image.find(words[code + offset // 8])
+        there = (names >= 0) & (names + 2 < len(words))
+        slots += np.where(there, words[np.where(there, names, 0) + 2].astype(np.int64), 0)
+    return base_bytes + np.where(known & (slots >= 0) & (slots < _MOST_SLOTS), 8 * slots, 0)
+
+
 def count_slots(image: Image, layout: Layout, frame: Indices) -> tuple[Indices, Indices]:
     """Slots (variables and value stack) of interpreter frames that begin at these words, and how many are in use."""
     words = image.words

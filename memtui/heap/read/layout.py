@@ -87,6 +87,7 @@ class Layout:
     co_localsplusnames: int
     co_nlocalsplus: int
     co_code_adaptive: int
+    co_cached: int
     co_varnames: int
     co_cellvars: int
     co_freevars: int
@@ -94,6 +95,8 @@ class Layout:
     function_qualname: int
     frame_code: int
     frame_previous: int
+    frame_globals: int
+    frame_builtins: int
     frame_object: int
     frame_stacktop: int
     frame_localsplus: int

@@ -86,7 +86,7 @@ def candidates(maps: Sequence[Mapping], variables_end: Callable[[str], int]) -> 
 def _parts(one: Mapping, before: Mapping | None, variables_end: Callable[[str], int]) -> Iterator[Region]:
     """A mapping; the variables of the file in front of it, if it begins with such, by themselves."""
     border = one.start
-    if before is not None and before.is_file and before.end == one.start and not one.path:
+    if before is not None and before.is_file and before.end == one.start and one.path in ("", "[heap]"):
         border = min(one.end, -(-variables_end(before.path) // PAGE_BYTES) * PAGE_BYTES)
     if border > one.start:
         yield Region(one.start, border, one.path, near_file=True)

@@ -18,15 +18,24 @@ from numpy.typing import NDArray
 
 from memtui.heap.picture import Kind
 from memtui.heap.read import bodies
-from memtui.heap.read.classes import HAVE_GC, HEAP_TYPE, Classes, find_instances
+from memtui.heap.read.classes import (
+    HAVE_GC,
+    HEAP_TYPE,
+    MANAGED_DICT,
+    MANAGED_WEAKREF,
+    Classes,
+    find_instances,
+)
 from memtui.heap.read.image import Image, Indices, Words
 from memtui.heap.read.layout import Layout
+from memtui.heap.read.pools import blocks_at
 
 Flags = NDArray[np.bool_]
 
 _MOST_ROUNDS = 12
 _NOWHERE = 1 << 60
 _SMALLEST_POINTER = 0x400000
+_HEAD_BYTES, _MOST_BEGIN = 16, 0.99
 _LARGEST_OVERHANG_BYTES = 64 << 20
 
 
@@ -61,6 +70,8 @@ def find_objects(image: Image, classes: Classes, layout: Layout) -> Objects:
     collected = classes.has(HAVE_GC)[row] & ~static
     tracked, untracked = _links(image, index, collected)
     possible = ~collected | tracked | untracked
+    possible &= ~_is_key_of_type(image, classes, index, row)
+    possible &= static | _begins_block(image, classes, layout, index, row, tracked)
     index, row = index[possible], row[possible]
     nothing = np.zeros(len(index), np.int64)
     found = Objects(index, row, static[possible], tracked[possible], nothing, nothing)
@@ -94,6 +105,39 @@ def _links(image: Image, index: Indices, collected: Flags) -> tuple[Flags, Flags
     tracked[rows[near]] = leads_back
     untracked[rows] = after == 0
     return tracked, untracked
+
+
+def _is_key_of_type(image: Image, classes: Classes, index: Indices, row: Indices) -> Flags:
+    """A type as key of a dict or set looks like an object behind its hash, which is made of its address."""
+    counts: Words = image.words[index]
+    turned = classes.addresses >> np.uint64(4) | classes.addresses << np.uint64(60)
+    same: Flags = counts == turned[row]
+    return same
+
+
+def _begins_block(
+    image: Image, classes: Classes, layout: Layout, index: Indices, row: Indices, tracked: Flags
+) -> Flags:
+    """Whether an object in a pool of Python's allocator begins where a block does, behind its own heads.
+
+    An allocator that puts something in front of its blocks (``PYTHONMALLOC=debug``) shows in objects that are
+    certain, those with good links: then nothing is told from it.
+    """
+    block, into = blocks_at(image, layout, image.addresses(index))
+    head = in_front_bytes(classes, layout)[row]
+    right: Flags = (block == 0) | (into == head)
+    certain = tracked & (block > 0)
+    return right if right[certain].sum() >= _MOST_BEGIN * certain.sum() else np.ones(len(index), bool)
+
+
+def in_front_bytes(classes: Classes, layout: Layout) -> Indices:
+    """By class, what lies in front of its objects: the collector's head, and pointers to dict and weak references."""
+    in_front = classes.has(HAVE_GC).astype(np.int64) * _HEAD_BYTES
+    if layout.minor >= (3, 12):
+        in_front += (classes.has(MANAGED_DICT) | classes.has(MANAGED_WEAKREF)) * _HEAD_BYTES
+    elif layout.minor == (3, 11):
+        in_front += classes.has(MANAGED_DICT) * _HEAD_BYTES
+    return in_front
 
 
 def _fits(image: Image, found: Objects) -> Flags:

@@ -13,15 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from memtui.heap.picture import Kind, Link
+from memtui.heap.read.bodies import stored_digits
 from memtui.heap.read.classes import HEAP_TYPE, Classes
 from memtui.heap.read.image import Image, Indices
-from memtui.heap.read.layout import Layout
+from memtui.heap.read.layout import ABSENT, Layout
 from memtui.heap.read.objects import Objects
 from memtui.heap.read.stretches import Stretches
 
+CACHED_BY_CODE = 1 << 20
+"""Where the fields of the cache of a code object are said to be, behind all that are in the object itself."""
 _MOST = 1 << 40
 _DEQUE_BLOCK_ITEMS, _DEQUE_BLOCK_BYTES = 64, 528
 _DEQUE_LEFT_BLOCK, _DEQUE_LEFT_INDEX, _DEQUE_NEXT = 3, 5, 65
+_NUMBERS_BEHIND = ("re.Match", "memoryview")
+"""Variable parts as wide as references: positions in a text, shapes (``Modules/_sre.c``, ``Objects/memoryobject.c``)."""
 
 
 @dataclass(slots=True)
@@ -65,6 +70,9 @@ def collect_bodies(owned: Owned) -> None:
     heap_class = owned.classes.has(HEAP_TYPE)[objects.row]
     begin = objects.index + 2
     end = objects.index + ((objects.body_bytes + 7) >> 3)
+    no_items = np.array([_has_plain_items(one.name, one.item_bytes) for one in owned.classes.raw], bool)[objects.row]
+    no_items &= kinds == Kind.GENERIC
+    end[no_items] = objects.index[no_items] + (owned.classes.body_bytes[objects.row[no_items]] >> 3)
     for kind, size in _behind(layout):
         begin[kinds == kind] = objects.index[kinds == kind] + size // 8
     tuples = np.flatnonzero(kinds == Kind.TUPLE)
@@ -78,6 +86,11 @@ def collect_bodies(owned: Owned) -> None:
     owned.add(Stretches(Link.FIELD, rows, begin[rows], end[rows] - begin[rows], is_body=True))
 
 
+def _has_plain_items(name: str, item_bytes: int) -> bool:
+    """Whether what a type written in C has a variable number of are numbers."""
+    return item_bytes not in (0, 8) or name in _NUMBERS_BEHIND
+
+
 def _behind(layout: Layout) -> Iterator[tuple[Kind, int]]:
     """Kinds of which only what subclasses add is looked at, and where that begins."""
     yield Kind.DICT, layout.dict_size
@@ -89,10 +102,12 @@ def _behind(layout: Layout) -> Iterator[tuple[Kind, int]]:
 
 
 def _payload_words(owned: Owned, rows: Indices, kind: Kind) -> Indices:
-    """Words of subclasses of int and bytes that hold digits and bytes, not references."""
+    """Words of subclasses of int and bytes that hold digits and bytes, not references. Zero has no digits."""
     whole: Indices = (owned.objects.body_bytes[rows] + 7) >> 3
-    payload = (owned.objects.size_bytes[rows] + 7) >> 3 if kind is Kind.INT else np.maximum(4, whole - 2)
-    return np.minimum(whole, payload)
+    if kind is Kind.BYTES:
+        return np.minimum(whole, np.maximum(4, whole - 2))
+    taken: Indices = 3 + ((stored_digits(owned.layout, owned.field(rows, 16).view(np.uint64)) + 1) >> 1)
+    return np.minimum(whole, taken)
 
 
 def collect_tuples(owned: Owned) -> None:
@@ -167,6 +182,18 @@ def collect_buffers(owned: Owned) -> None:
     width = [int.from_bytes(owned.image.read(int(at) + 4, 4), "little") for at in described]
     taken = room * np.array(width, np.int64) if len(rows) else room
     owned.extra_bytes[rows] += np.where((taken >= 0) & (taken < _MOST), taken, 0)
+
+
+def collect_code_caches(owned: Owned) -> None:
+    """What code objects made when they were asked for it: ``co_varnames`` and the like (3.12 and newer)."""
+    layout = owned.layout
+    if layout.co_cached == ABSENT:
+        return
+    rows = owned.of_kind(Kind.CODE)
+    start = owned.pointed(rows, layout.co_cached)
+    rows, start = rows[start >= 0], start[start >= 0]
+    first, four = np.full(len(rows), CACHED_BY_CODE), np.full(len(rows), 4)
+    owned.add(Stretches(Link.FIELD, rows, start, four, first=first))
 
 
 def collect_ndarrays(owned: Owned) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from memtui.heap.picture import NOBODY, Kind, Link
-from memtui.heap.read.classes import HAVE_GC, HEAP_TYPE, MANAGED_DICT, MANAGED_WEAKREF, Classes
+from memtui.heap.read.classes import HEAP_TYPE, Classes
 from memtui.heap.read.dicts import collect_dicts, collect_instances
 from memtui.heap.read.image import Image, Indices
 from memtui.heap.read.layout import Layout
-from memtui.heap.read.objects import Objects
+from memtui.heap.read.objects import Objects, in_front_bytes
 from memtui.heap.read.owned import (
     Collector,
     Owned,
     collect_bodies,
     collect_buffers,
+    collect_code_caches,
     collect_deques,
     collect_lists,
     collect_ndarrays,
@@ -27,16 +28,18 @@ from memtui.heap.read.variables import collect_frames
 
 _COLLECTORS: tuple[Collector, ...] = (
     collect_bodies, collect_tuples, collect_lists, collect_sets, collect_deques, collect_dicts, collect_instances,
-    collect_weakrefs, collect_frames, collect_buffers, collect_ndarrays,
+    collect_weakrefs, collect_frames, collect_buffers, collect_ndarrays, collect_code_caches,
 )  # fmt: skip
-_GC_HEAD_BYTES = _MANAGED_BYTES = 16
 _SMALLEST_INTERNED = 200
 _BORROWED = {
     "functools._lru_cache_wrapper": (16, 24),
     "functools._lru_list_elem": (16, 24),
     "_thread._localdummy": (16,),
+    "memoryview": (64,),
+    "_contextvars.ContextVar": (32,),
 }
-"""Fields in which a type in C remembers what it does not hold (``_functoolsmodule.c``, ``_threadmodule.c``)."""
+"""Fields in which a type in C remembers what it does not hold (``_functoolsmodule.c``, ``_threadmodule.c``,
+``memoryobject.c``, ``context.c``)."""
 
 
 def collect(image: Image, classes: Classes, layout: Layout, objects: Objects) -> Owned:
@@ -90,12 +93,9 @@ def _to_classes(owned: Owned, numbering: Numbering) -> Gathered:
 def total_sizes(owned: Owned) -> Indices:
     """Bytes as ``sys.getsizeof`` counts: with the collector's head, and the pointers in front of an instance."""
     classes, row = owned.classes, owned.objects.row
-    in_front = classes.has(HAVE_GC).astype(np.int64) * _GC_HEAD_BYTES
-    if owned.layout.minor >= (3, 12):
-        in_front += (classes.has(MANAGED_DICT) | classes.has(MANAGED_WEAKREF)) * _MANAGED_BYTES
-    elif owned.layout.minor == (3, 11):
-        in_front += classes.has(MANAGED_DICT) * _MANAGED_BYTES
-    return owned.objects.size_bytes + owned.extra_bytes + in_front[row]
+    in_front = in_front_bytes(classes, owned.layout)
+    unmanaged = owned.objects.static & (classes.kinds[row] == Kind.TYPE)  # types written in C have no head
+    return owned.objects.size_bytes + owned.extra_bytes + np.where(unmanaged, 0, in_front[row])
 
 
 def _without_weak_links(owned: Owned, stretches: Stretches, part: Gathered) -> Gathered:

@@ -18,6 +18,7 @@ from memtui.heap.read.stretches import Gathered, Numbering
 _MOST_THREADS = 20_000
 _MOST_FRAMES = 20_000
 _MOST_STATE_BYTES = 1 << 20
+_IMMORTAL = 0xFFFFFFFF
 _FRAME_BACK = 24
 """Where a frame object keeps ``f_back`` until 3.10."""
 
@@ -91,7 +92,21 @@ def find_roots(heap: Heap, interpreter: int) -> Found:
         found.add(modules, "sys.modules", Group.MODULES, counted=False)
         _add_interpreter(heap, found, interpreter)
     _add_static(heap, found)
+    _add_interned(heap, found)
     return found
+
+
+def _add_interned(heap: Heap, found: Found) -> None:
+    """Since 3.12 interned strings live for ever; what nothing else holds is held by the table of them."""
+    if heap.layout.minor < (3, 12):
+        return
+    objects = heap.objects
+    is_str = heap.classes.kinds[objects.row] == Kind.STR
+    held = np.zeros(len(objects), bool)
+    held[heap.edges.targets] = True
+    immortal = heap.image.words[objects.index] & np.uint64(0xFFFFFFFF) >= np.uint64(_IMMORTAL)
+    for node in np.flatnonzero(is_str & immortal & ~held & ~objects.static).tolist():
+        found.add(node, "interned strings", Group.INTERPRETER, counted=False)
 
 
 def _is_modules(heap: Heap, node: int) -> bool:
@@ -209,7 +224,9 @@ def _variables(heap: Heap, frame: int, code: int) -> Iterator[tuple[int, str]]:
         what = f"local {variable!r}" if variable else "value stack"
         yield int(nodes[slot]), f"{name}() {what}"
     for offset in range(0, layout.frame_localsplus, 8):
-        if (node := heap.at(frame + offset)) != NOBODY and offset != layout.frame_previous:
+        if offset in (layout.frame_previous, layout.frame_globals, layout.frame_builtins):
+            continue  # not held
+        if (node := heap.at(frame + offset)) != NOBODY:
             yield node, f"{name}() frame"
 
 

@@ -31,7 +31,7 @@ class Stretches:
     """One row each: object ``owners`` owns ``counts`` words, from word ``starts`` on, every ``stride``-th.
 
     The number of an edge is the word's ``names``, else its position plus ``first`` for :attr:`Link.ITEM`, else its
-    offset in bytes from the object's address for :attr:`Link.FIELD`, else NOBODY.
+    offset in bytes, from ``first`` or from the object's address, for :attr:`Link.FIELD`, else NOBODY.
     """
 
     link: Link
@@ -160,6 +160,8 @@ def _numbers(
         return names
     if rows.link is Link.ITEM:
         return positions if rows.first is None else positions + rows.first[which]
+    if rows.link is Link.FIELD and rows.first is not None:
+        return rows.first[which] + positions * 8
     if rows.link is Link.FIELD:
         return (words - numbering.index[rows.owners[which]]) * 8
     return np.full(len(positions), NOBODY, np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memtui.heap.picture import Kind, Link
 from memtui.heap.read.frames import half
@@ -27,16 +28,28 @@ def _collect_new(owned: Owned, rows: Indices) -> None:
     base = owned.classes.body_bytes[objects.row[rows]]
     slots_at = index + base // 8
     end = index + ((objects.body_bytes[rows] + 7) >> 3)
-    head_end = np.minimum(slots_at, end)
-    owned.add(Stretches(Link.FIELD, rows, index + 2, head_end - index - 2, is_body=True))
     frame = slots_at - layout.frame_localsplus // 8
-    # The byte in front of a generator's frame is its state; 1 and more: finished, its slots hold old values.
+    # The byte in front of a generator's frame is its state; 1 and more: finished, its frame holds old values.
     finished = (owned.classes.kinds[objects.row[rows]] == Kind.GENERATOR) & (
         (image.words[frame - 1] >> np.uint64(24)).astype(np.uint8).astype(np.int8) >= 1
     )
+    owned.add(Stretches(Link.FIELD, rows, index + 2, np.minimum(frame, end) - index - 2, is_body=True))
+    _add_frame_fields(owned, rows, frame, finished, frame < end)
     used = np.where(finished, 0, np.maximum(end - slots_at, 0))
     names = variable_names(owned.image, owned.layout, image.find(image.words[frame + layout.frame_code // 8]))
     owned.add(Stretches(Link.LOCAL, rows, slots_at, used, names=names))
+
+
+def _add_frame_fields(
+    owned: Owned, rows: Indices, frame: Indices, finished: NDArray[np.bool_], there: NDArray[np.bool_]
+) -> None:
+    """What frames hold beside variables: not their globals and builtins. Since 3.12 a finished one keeps its code."""
+    layout = owned.layout
+    for offset in range(0, layout.frame_localsplus, 8):
+        if offset in (layout.frame_globals, layout.frame_builtins, layout.frame_previous):
+            continue
+        kept = there & ~finished if offset != layout.frame_code or layout.minor < (3, 12) else there
+        owned.add(Stretches(Link.FIELD, rows[kept], frame[kept] + offset // 8, np.ones(int(kept.sum()), np.int64)))
 
 
 def variable_names(image: Image, layout: Layout, code: Indices) -> Names:
