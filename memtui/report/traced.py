@@ -12,6 +12,8 @@ from memtui.model.units import format_bytes, format_count, format_seconds
 MIN_LINE_BYTES = 32 * 1024
 MIN_TYPE_OBJECTS = 100
 """Smaller growth is everyday life of a running program."""
+_UNKNOWN = {"share": None, "lasting": None, "bounded": None, "seconds_until_full": None}
+"""What only heap pictures tell."""
 
 
 def traced_suspects(state: State) -> list[dict[str, Any]]:
@@ -45,6 +47,7 @@ def _line(state: State, line: LineGrowth) -> dict[str, Any]:
         "evidence": [f"Traced memory allocated at {place}: {change} within {format_seconds(seconds)}."],
         "advice": "See who keeps what this line allocates: a cache without a bound or a list that is never emptied?",
         "signature": _signature("line", place),
+        **_UNKNOWN,
     }
 
 
@@ -67,6 +70,7 @@ def _type(state: State, growth: TypeGrowth) -> dict[str, Any]:
         ],
         "advice": "Force a collection (g) and take another snapshot: what still grows is held by something.",
         "signature": _signature("type", growth.type),
+        **_UNKNOWN,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from textual.binding import Binding
 
-Scope = Literal["app", "dashboard", "diff", "heap"]
+Scope = Literal["app", "dashboard", "diff", "heap", "leaks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("snapshot", "s", "Snapshot", "Take a picture of the heap, with traced memory when tracing is on"),
     Action("diff", "d", "Diff", "Compare two snapshots by holder, type, line, traceback or file"),
     Action("heap", "h", "Heap", "Leaf through a heap picture: what is there, what it weighs, who holds it"),
+    Action("leaks", "l", "Leaks", "Is it leaking: the verdict, what is suspected, who holds it, what to do"),
     Action("trace", "t", "Trace", "Start or stop tracemalloc in the process: which lines allocate memory"),
     Action("collect", "g", "Gc", "Run a full garbage collection in the process"),
     Action("export", "e", "Export", "Write everything gathered so far to a JSON report"),
@@ -69,6 +70,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("heap-look", "f", "Look", "Look at the object under the cursor of the tree", "heap"),
     Action("heap-save", "w", "Write", "Write the picture to a .memtui file", "heap"),
     Action("heap-back", "escape", "Back", "Back to the page before", "heap"),
+    Action("leak-check", "c", "Check", "Take four heap pictures over a minute and compare them", "leaks"),
+    Action("leak-expect", "x", "Expected", "Call a suspect expected, in every run, or take that back", "leaks"),
+    Action("leak-back", "escape", "Back", "Back to the dashboard", "leaks"),
     Action("palette", "ctrl+p", "Palette", "Every command by name, themes included", in_footer=False),
 )
 
@@ -80,7 +84,7 @@ RESERVED_KEYS = frozenset(
 )  # fmt: skip
 """Keys that move, choose, close and leave: no action may take them."""
 
-_SCREENS_IN_ONE_ROW: tuple[Scope, ...] = ("diff", "heap")
+_SCREENS_IN_ONE_ROW: tuple[Scope, ...] = ("diff", "heap", "leaks")
 _KEY_NAMES = {"question_mark": "?", "slash": "/", "escape": "esc"}
 
 

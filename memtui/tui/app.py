@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
+from memtui.analysis.diagnosis.diagnose import Diagnosis
 from memtui.errors import EXIT_INTERRUPTED, MemtuiError
 from memtui.model.command import ClimbToAgent, CollectGarbage, Command, StartTracing, StopTracing, TakeSnapshot
 from memtui.model.state import EVENT_BOUND, Event, EventKind, State
@@ -21,6 +22,7 @@ from memtui.tui.books import Shelf
 from memtui.tui.bridge import Bridge, StateChanged
 from memtui.tui.encoding import replace_what_cannot_be_encoded
 from memtui.tui.presenters import requests
+from memtui.tui.presenters.leaks import DiagnosisMemo
 from memtui.tui.presenters.text import clean, to_ascii
 from memtui.tui.screens.base import StateScreen
 from memtui.tui.screens.dashboard import DashboardScreen
@@ -74,6 +76,7 @@ class MemtuiApp(App[None]):
         self._exporter = exporter
         self._bridge = Bridge(session, self)
         self.shelf = shelf or Shelf()
+        self._memo = DiagnosisMemo()
         self._announced: set[str] = set()
         self._asked = 0
         self.local_events: list[Event] = []
@@ -93,7 +96,7 @@ class MemtuiApp(App[None]):
     @property
     def hidden(self) -> list[str]:
         """Actions that mean nothing here."""
-        return ["snapshot", "trace", "collect", "export", "attach"] if self.files else []
+        return ["snapshot", "trace", "collect", "export", "attach", "leaks"] if self.files else []
 
     def on_mount(self) -> None:
         """Look at the session from now on."""
@@ -183,6 +186,21 @@ class MemtuiApp(App[None]):
 
         if not isinstance(self.screen, HeapScreen):
             self.push_screen(HeapScreen())
+
+    def action_leaks(self) -> None:
+        """The verdict and its suspects."""
+        from memtui.tui.screens.leaks import LeaksScreen
+
+        if not isinstance(self.screen, LeaksScreen):
+            self.push_screen(LeaksScreen())
+
+    def diagnosis(self, state: State) -> Diagnosis:
+        """The diagnosis of a State; the last one while there is nothing new to judge."""
+        return self._memo.of(state)
+
+    def ask(self, command: Command) -> None:
+        """Ask something of the session, for a screen."""
+        self._ask_of_session(command)
 
     def action_help(self) -> None:
         """All keys."""

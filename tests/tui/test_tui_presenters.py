@@ -7,6 +7,7 @@ from rich.cells import cell_len
 from shop_heap import facts
 from shop_session import COMMAND, MIB, with_output
 
+from memtui.analysis.diagnosis.diagnose import diagnose
 from memtui.analysis.diff import Diff, DiffRow
 from memtui.model.allocation import Frame, GroupBy, Tracing
 from memtui.model.command import ClimbToAgent, CollectGarbage, StartTracing, TakeSnapshot
@@ -58,10 +59,10 @@ def test_every_line_fits(last: State, bare: State, width: int) -> None:
             memory.figures(state, width),
             memory.sparkline(state, width),
             collector.gc_line(state, width),
-            growth.growth_line(state, width),
+            growth.growth_line(state, diagnose(state), width),
             allocations.title(state, view, width, (1, 9, 9)),
             keys.footer("dashboard", {}, width),
-            *growth.growth_lines(state, width, 8),
+            *growth.growth_lines(state, diagnose(state), width, 8),
             *log.event_lines(state.events, width, 5),
             *small.summary(state, width, 6, "q"),
         ]
@@ -154,12 +155,12 @@ def test_gc_panel(last: State, bare: State) -> None:
 
 
 def test_growth_panel(last: State, bare: State) -> None:
-    shown = text(*growth.growth_lines(last, 56, 8))
+    shown = text(*growth.growth_lines(last, diagnose(last), 56, 8))
     assert shown.startswith("growing  +")
     assert "orders.py:42" in shown
     assert "shop.models.Line" in shown
-    assert "too early" in text(*growth.growth_lines(bare, 56, 8))
-    assert "tracing on (t)" in text(*growth.growth_lines(bare, 56, 8))
+    assert "too early" in text(*growth.growth_lines(bare, diagnose(bare), 56, 8))
+    assert "tracing on (t)" in text(*growth.growth_lines(bare, diagnose(bare), 56, 8))
 
 
 def test_allocations_sorted(last: State) -> None:

@@ -45,5 +45,6 @@ def judge_curve(state: State, planned_seconds: float | None = None) -> Verdict:
     known = limits(rss_bytes=samples[-1].rss_bytes, cgroup_limit_bytes=state.memory_limit_bytes) if samples else ()
     verdict = detector.verdict(state.now_seconds, known)
     if state.ending is not None:
-        verdict = replace(verdict, reasons=(*verdict.reasons, f"The target has ended: {state.ending.text}."))
+        reasons = (*verdict.reasons, f"The target has ended: {state.ending.text}.")
+        verdict = replace(verdict, reasons=reasons, seconds_to_limit=None, pressure=None)
     return verdict

@@ -10,11 +10,13 @@ from memtui.model.suspect import Suspect
 
 CONVINCING_SHARE = 0.25
 """Of all growth: a suspect that explains less does not make a verdict by itself."""
+CONVINCING_BYTES = 384 * 1024
+"""Of growth: less is everyday life, or takes a longer watch to be told from it."""
 
 
 def judge(curve: Verdict, suspects: Sequence[Suspect]) -> Verdict:
     """The verdict of the curve together with the first suspect that explains a good part of the growth."""
-    lasting = [one for one in suspects if one.lasting and one.share >= CONVINCING_SHARE]
+    lasting = [one for one in suspects if one.lasting and one.share >= CONVINCING_SHARE and _is_material(one)]
     open_ended = [one for one in lasting if not one.bounded]
     if open_ended:
         return _with(curve, open_ended[0])
@@ -33,6 +35,10 @@ def _with(curve: Verdict, suspect: Suspect) -> Verdict:
         reasons = (f"{_name(suspect)} accounts for {suspect.share:.0%} of the growth.", *found.reasons)
         return replace(found, state="suspect", confidence=max(found.confidence, 0.6), reasons=reasons)
     return found
+
+
+def _is_material(suspect: Suspect) -> bool:
+    return (suspect.growth_bytes_per_second or 0.0) * suspect.seconds >= CONVINCING_BYTES
 
 
 def _name(suspect: Suspect) -> str:

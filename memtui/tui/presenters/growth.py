@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from memtui.analysis.diagnosis.diagnose import Diagnosis
 from memtui.analysis.growth import Growth, LineGrowth, TypeGrowth, line_growth, rss_growth, type_growth
 from memtui.model.state import State
 from memtui.model.units import format_bytes, format_count, format_seconds
+from memtui.tui.presenters import leaks
 from memtui.tui.presenters.line import Line, Span, fit, join, line
 from memtui.tui.presenters.text import clean, cut_start, pad, short_path, wrap
 
@@ -12,8 +14,10 @@ _ROLES = {"growing": "warn", "steady": "good", "shrinking": "good", "too early":
 _RATE_WIDTH = 14
 
 
-def growth_lines(state: State, width: int, height: int) -> tuple[Line, ...]:
-    """The whole panel in ``height`` rows."""
+def growth_lines(state: State, diagnosis: Diagnosis, width: int, height: int) -> tuple[Line, ...]:
+    """The whole panel in ``height`` rows: suspects as soon as heap pictures were compared, what grows before."""
+    if state.evidence is not None:
+        return _suspects(diagnosis, width, height)
     growth = rss_growth(state)
     room = max(0, height - 2)
     reason = [line(Span(text, "dim")) for text in wrap(clean(growth.reason), width)[: 2 if height > 4 else 1]]
@@ -25,8 +29,19 @@ def growth_lines(state: State, width: int, height: int) -> tuple[Line, ...]:
     return tuple(fit(one, width) for one in [_headline(growth), *reason, *lines, *types][:height])
 
 
-def growth_line(state: State, width: int) -> Line:
-    """The panel in one row: the word and the fastest-growing line or type."""
+def _suspects(diagnosis: Diagnosis, width: int, height: int) -> tuple[Line, ...]:
+    reasons = [line(Span(text, "dim")) for text in wrap(clean(diagnosis.verdict.reasons[0]), width)[:2]]
+    found = [leaks.suspect_line(one, width) for one in diagnosis.suspects]
+    if not found:
+        found = [line(Span("Nothing in the heap grew that matters.", "dim"))]
+    return tuple(fit(one, width) for one in [leaks.headline(diagnosis), *reasons, *found][:height])
+
+
+def growth_line(state: State, diagnosis: Diagnosis, width: int) -> Line:
+    """The panel in one row: the word and the fastest-growing suspect, line or type."""
+    if state.evidence is not None:
+        head = line(" ", Span("leak? ", "title"), *leaks.headline(diagnosis))
+        return fit(join((head, *(leaks.suspect_line(one, width // 2) for one in diagnosis.suspects[:1]))), width)
     growth = rss_growth(state)
     head = line(" ", Span("leak? ", "title"), *_headline(growth, short=True))
     fastest = [_line(one, width // 2) for one in line_growth(state, 1)]
@@ -74,5 +89,5 @@ def _missing(state: State) -> str:
     if state.ending:
         return "Nothing that grows was recorded."
     if state.tracing is None or not state.tracing.on:
-        return "Lines that grow show with tracing on (t), types that grow after two snapshots (s)."
+        return "l checks for leaks. Lines show with tracing on (t), types after two snapshots (s)."
     return "No line grew so far. Types that grow show after two snapshots (s)."

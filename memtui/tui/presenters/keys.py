@@ -10,7 +10,7 @@ from memtui.tui.presenters.text import pad, wrap
 
 _KEY_WIDTH = 8
 _LABEL_WIDTH = 10
-_OWN_KEYS_FIRST = ("diff", "heap")
+_OWN_KEYS_FIRST = ("diff", "heap", "leaks")
 
 
 def footer(

@@ -115,12 +115,11 @@ def _looks(state: State, holder: GrownHolder) -> list[str]:
 
 
 def _gained(holder: GrownHolder) -> list[str]:
-    rows = ["gained"]
-    for one in holder.types[:8]:
-        rows.append(
-            f"{format_count(one.objects, sign=True):>9} {format_bytes(one.size_bytes):>10}  {clean(one.type)}"
-        )
-    return rows
+    rows = (
+        f"{format_count(one.objects, sign=True):>9} {format_bytes(one.size_bytes):>10}  {clean(one.type)}"
+        for one in holder.types[:8]
+    )
+    return ["gained", *rows]
 
 
 def _chain(one: Suspect, width: int) -> list[str]:

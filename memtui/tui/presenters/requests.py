@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memtui.analysis.predict import collection_pause_seconds
-from memtui.model.command import Command, TakeSnapshot
+from memtui.model.command import CheckForLeaks, Command, TakeSnapshot
 from memtui.model.state import State
 from memtui.model.target import Rung
 from memtui.model.units import format_seconds
@@ -27,7 +27,7 @@ def notice(state: State, command: Command) -> str:
     """
     if state.target.launched:
         return ""
-    if isinstance(command, TakeSnapshot) and state.rung is not Rung.PROCESS:
+    if isinstance(command, (TakeSnapshot, CheckForLeaks)) and state.rung is not Rung.PROCESS:
         return PICTURE_NOTICE
     return "" if state.note or not needs_agent(state) else state.entry_cost or AGENT_NOTICE
 

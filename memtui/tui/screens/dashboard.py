@@ -143,12 +143,12 @@ class DashboardScreen(StateScreen[None]):
         width = self.size.width
         if self.fit_to is Layout.COMPACT:
             self._lines("gc-line").show([collector.gc_line(state, width)])
-            self._lines("growth-line").show([growth.growth_line(state, width)])
+            self._lines("growth-line").show([growth.growth_line(state, self.memtui.diagnosis(state), width)])
         else:
             self.query_one(RssChart).show_state(state)
             gc, grows = self._lines("gc"), self._lines("growth")
             gc.show(collector.gc_lines(state, gc.size.width))
-            grows.show(growth.growth_lines(state, grows.size.width, grows.size.height))
+            grows.show(growth.growth_lines(state, self.memtui.diagnosis(state), grows.size.width, grows.size.height))
         events = self._lines("log")
         events.show(log.event_lines(self._events(state), events.size.width, events.size.height))
 

@@ -64,4 +64,7 @@ class TextScreen(ModalScreen[None]):
     def on_lines_resized(self) -> None:
         """Break the lines to the width there is."""
         text = self.query_one("#text", Lines)
-        text.show([line(part) for one in self._texts for part in wrap(clean(one), max(10, text.size.width))])
+        width = max(10, text.size.width)
+        # What fits stays as it is: columns are not to be closed up.
+        cleaned = [clean(one) for one in self._texts]
+        text.show([line(part) for one in cleaned for part in ([one] if len(one) <= width else wrap(one, width))])

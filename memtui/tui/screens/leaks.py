@@ -1,0 +1,124 @@
+"""Is it leaking, what, and who holds it: the verdict over its suspects."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+
+from memtui.errors import WriteError
+from memtui.model.command import CheckForLeaks
+from memtui.model.state import EventKind, State
+from memtui.model.suspect import Suspect
+from memtui.session.expected import load_expected, save_expected
+from memtui.tui.actions import bindings
+from memtui.tui.presenters import keys, leaks, process
+from memtui.tui.presenters.line import Line, Span, line
+from memtui.tui.presenters.text import clean, wrap
+from memtui.tui.screens.base import StateScreen
+from memtui.tui.screens.detail import TextScreen
+from memtui.tui.widgets.lines import Lines
+from memtui.tui.widgets.table import LineTable, Row
+
+
+_ELSEWHERE = ("trace", "collect", "attach", "leaks", "heap", "diff", "export")
+"""Keys that work here too, and are left out of the last row to make room for those of this screen."""
+
+
+class LeaksScreen(StateScreen[None]):
+    """The verdict with its reasons, and the suspects; Enter shows all there is about one."""
+
+    CSS_PATH = "leaks.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("leaks"), Binding("l", "leak_back", "Back", show=False)]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._expected = load_expected()
+
+    def compose(self) -> ComposeResult:
+        """Verdict, suspects, keys."""
+        yield Lines(id="identity")
+        with Vertical(id="verdict-panel", classes="panel") as panel:
+            panel.border_title = " verdict "
+            yield Lines(id="verdict")
+        with Vertical(id="suspects-panel", classes="panel") as panel:
+            panel.border_title = " suspects "
+            yield LineTable(id="suspects")
+        yield Lines(id="keys")
+
+    def on_mount(self) -> None:
+        """Show it; begin to look when nothing was looked at yet."""
+        self.query_one("#suspects").focus()
+        self.call_after_refresh(self.begin)
+
+    @on(Lines.Resized)
+    def _lines_resized(self) -> None:
+        self.refresh_view()
+
+    def on_screen_resume(self) -> None:
+        """Catch up with what happened under another screen."""
+        self.refresh_view()
+
+    def show_state(self, state: State) -> None:
+        """The verdict may have changed."""
+        width = self.size.width
+        self.query_one("#identity", Lines).show([process.identity(state, width)])
+        self.query_one("#keys", Lines).show([keys.footer("leaks", self.settings.keys, width, hidden=_ELSEWHERE)])
+        diagnosis = self.memtui.diagnosis(state)
+        verdict = self.query_one("#verdict", Lines)
+        reasons = [part for told in diagnosis.verdict.reasons for part in wrap(clean(told), verdict.size.width - 2)]
+        verdict.show([leaks.headline(diagnosis), *(line("  ", Span(one, "dim")) for one in reasons[:6])])
+        table = self.query_one("#suspects", LineTable)
+        rows = [Row(one.signature, self._row(one, table.size.width - 1)) for one in diagnosis.suspects]
+        table.show_rows((), rows, self._nothing(state, table.size.width - 1))
+
+    def action_leak_check(self) -> None:
+        """Take a few pictures over a minute."""
+        self.memtui.ask(CheckForLeaks())
+
+    def action_leak_expect(self) -> None:
+        """The suspect under the cursor is expected, or is not any more."""
+        one = self._under_cursor()
+        if one is None:
+            return
+        if one.signature in self._expected:
+            del self._expected[one.signature]
+        else:
+            self._expected[one.signature] = f"{leaks.name_of(one)} {one.holder or ''}".strip()
+        try:
+            save_expected(self._expected)
+        except WriteError as error:
+            self.memtui.log_locally(EventKind.ERROR, str(error))
+        self.refresh_view()
+
+    def action_leak_back(self) -> None:
+        """Back to the dashboard."""
+        self.dismiss(None)
+
+    @on(LineTable.Chosen, "#suspects")
+    def _chosen(self) -> None:
+        one = self._under_cursor()
+        if one is not None:
+            lines = leaks.evidence_lines(self.state, one, max(30, min(100, self.size.width) - 8))
+            self.app.push_screen(TextScreen("evidence", lines))
+
+    def _row(self, one: Suspect, width: int) -> Line:
+        shown = leaks.suspect_line(one, width)
+        if one.signature not in self._expected:
+            return shown
+        return tuple(span._replace(role="dim") for span in (*shown[:-1], Span(f"expected: {shown[-1].text}", "dim")))
+
+    def _under_cursor(self) -> Suspect | None:
+        key = self.query_one("#suspects", LineTable).cursor_key
+        found = self.memtui.diagnosis(self.state).suspects
+        return next((one for one in found if one.signature == key), None)
+
+    def _nothing(self, state: State, width: int) -> list[Line]:
+        if state.evidence is not None:
+            text = "Nothing in the heap grew that matters between the first picture and the last."
+        else:
+            text = "c takes four heap pictures over a minute and compares them; s takes one picture at a time."
+        return [line(Span(part, "dim")) for part in wrap(text, max(width, 20))]
