@@ -25,6 +25,7 @@ COMMANDS = {
     "diff": "memtui.cli.diff",
     "open": "memtui.cli.open",
     "diagnostics": "memtui.cli.diagnostics",
+    "native": "memtui.cli.native",
 }
 """Name of a command, and the module that has ``HELP``, ``configure(parser)`` and ``run(args)`` for it.
 

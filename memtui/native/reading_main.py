@@ -1,0 +1,45 @@
+"""``python -m memtui.native.reading_main``: reads a recording in a process of its own, and prints one JSON object.
+
+A recording is foreign: written by another process, perhaps cut off, perhaps no recording at all. memray's reader is
+C++ and takes it as it is; when it fails, only this process does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from typing import Any
+
+
+def main(arguments: list[str]) -> int:
+    """Do what ``arguments`` (one JSON object: ``do``, ``path``, …) ask for."""
+    asked: dict[str, Any] = json.loads(arguments[0])
+    os.environ.setdefault("COLUMNS", "100")
+    answer = os.dup(1)
+    os.dup2(2, 1)  # what memray prints must not get between
+    try:
+        result = {"ok": True, "result": _do(asked)}
+    except (OSError, ValueError, RuntimeError, ImportError, EOFError) as error:
+        result = {"ok": False, "error": str(error).strip() or type(error).__name__}
+    with contextlib.suppress(BrokenPipeError), open(answer, "w", encoding="utf-8") as file:
+        json.dump(result, file)
+    return 0
+
+
+def _do(asked: dict[str, Any]) -> Any:
+    from memtui.native import analysis, pages
+
+    path = asked["path"]
+    if asked["do"] == "check":
+        return analysis.check(path)
+    if asked["do"] == "analyse":
+        return analysis.analyse(path, asked["root"], asked["limit"], tuple(asked["fds"]))
+    if asked["do"] == "stats":
+        return pages.stats(path)
+    return pages.write_page(path, asked["do"], asked["out"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
