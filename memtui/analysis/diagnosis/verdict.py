@@ -9,23 +9,28 @@ from memtui.analysis.detect import HolderEvidence, Verdict, with_holder
 from memtui.model.suspect import Suspect
 
 CONVINCING_SHARE = 0.25
-"""Of all growth: a suspect that explains less does not make a verdict by itself."""
+"""Of all growth: suspects that explain less together do not make a verdict."""
 CONVINCING_BYTES = 384 * 1024
 """Of growth: less is everyday life, or takes a longer watch to be told from it."""
+SHORT_SECONDS = 600.0
+"""In a watch this short a curve alone is no evidence when the heap was looked into."""
 
 
 def judge(curve: Verdict, suspects: Sequence[Suspect]) -> Verdict:
-    """The verdict of the curve together with the first suspect that explains a good part of the growth."""
-    lasting = [one for one in suspects if one.lasting and one.share >= CONVINCING_SHARE and _is_material(one)]
-    open_ended = [one for one in lasting if not one.bounded]
-    if open_ended:
-        return _with(curve, open_ended[0])
-    if lasting:
-        return _with(curve, lasting[0])
-    if suspects and curve.state in ("suspect", "leak") and curve.window_seconds < 600:
-        # A short watch, in which the heap shows nothing that grows at every look: the curve alone is no evidence.
+    """The verdict of the curve together with the suspects that explain a good part of the growth."""
+    lasting = [one for one in suspects if one.lasting]
+    for some in ([one for one in lasting if not one.bounded], [one for one in lasting if one.bounded]):
+        if some and _are_convincing(some):
+            return _with(curve, some[0])
+    if suspects and curve.state in ("suspect", "leak") and curve.window_seconds < SHORT_SECONDS:
         return replace(curve, state="growing", reasons=("Nothing in the heap grew at every look.", *curve.reasons))
     return curve
+
+
+def _are_convincing(suspects: Sequence[Suspect]) -> bool:
+    """One leak may show in several holders: registries, lists of weak references to the same objects."""
+    gained = sum((one.growth_bytes_per_second or 0.0) * one.seconds for one in suspects)
+    return gained >= CONVINCING_BYTES and sum(one.share for one in suspects) >= CONVINCING_SHARE
 
 
 def _with(curve: Verdict, suspect: Suspect) -> Verdict:
@@ -35,10 +40,6 @@ def _with(curve: Verdict, suspect: Suspect) -> Verdict:
         reasons = (f"{_name(suspect)} accounts for {suspect.share:.0%} of the growth.", *found.reasons)
         return replace(found, state="suspect", confidence=max(found.confidence, 0.6), reasons=reasons)
     return found
-
-
-def _is_material(suspect: Suspect) -> bool:
-    return (suspect.growth_bytes_per_second or 0.0) * suspect.seconds >= CONVINCING_BYTES
 
 
 def _name(suspect: Suspect) -> str:
