@@ -70,6 +70,11 @@ static void show_types(void)
 #else
     NONE("ht_module");
 #endif
+#if PY_VERSION_HEX >= 0x030B0000
+    AT("ht_getitem", PyHeapTypeObject, _spec_cache.getitem);
+#else
+    NONE("ht_getitem");
+#endif
 }
 
 static void show_containers(void)

@@ -173,7 +173,7 @@ def _name(image: Image, layout: Layout, address: int) -> str | None:
 def _read_type(image: Image, layout: Layout, address: int) -> RawType | None:
     """The type object at an address; None when what is there is no ready type."""
     flags = image.word(address + layout.tp_flags)
-    if not flags & READY:
+    if not flags & READY and not _is_constant(image, address):
         return None
     name = _name(image, layout, address)
     body, item = image.word(address + layout.tp_basicsize), _signed(image.word(address + layout.tp_itemsize))
@@ -185,6 +185,11 @@ def _read_type(image: Image, layout: Layout, address: int) -> RawType | None:
         _signed(image.word(address + layout.tp_weaklistoffset)),
         _signed(image.word(address + layout.tp_dictoffset)),
     )  # fmt: skip
+
+
+def _is_constant(image: Image, address: int) -> bool:
+    """Whether it is in the data of a file: there a few types are that are used without having been made ready."""
+    return image.regions[int(image.region_of(np.array([image.find_one(address)]))[0])].is_static
 
 
 def _signed(word: int) -> int:

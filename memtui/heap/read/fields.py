@@ -21,6 +21,8 @@ _MEMBER_TYPE, _MEMBER_NAME, _MEMBER_DEFINITION, _DEFINED_OFFSET = 16, 24, 40, 16
 """Offsets in ``PyMemberDescrObject`` and ``PyMemberDef`` (``descrobject.h``)."""
 _MANAGED_DICT = -24
 _CACHED = (".co_code", ".co_varnames", ".co_cellvars", ".co_freevars")
+_WITH_ENTRIES = ("hamt_bitmap_node", "hamt_array_node", "hamt_collision_node")
+"""Nodes of the tree that the variables of a context are kept in (``Python/hamt.c``)."""
 _SPAN = 1 << 24
 _BELOW = 1 << 10
 
@@ -78,6 +80,12 @@ def _name(
             return special[offset]
         if one.name == "code" and offset >= CACHED_BY_CODE:
             return _CACHED[(offset - CACHED_BY_CODE) // 8]
+        if layout.has_new_frames and classes.kinds[row] in (Kind.FRAME, Kind.GENERATOR):
+            in_frame = _of_frames(layout).get(offset - one.body_bytes + layout.frame_localsplus)
+            if in_frame is not None:
+                return in_frame
+        if one.name in _WITH_ENTRIES:
+            return "<entry>"
         name = known.get(one.name, {}).get(offset) or members.get((one.address, offset))
         if name:
             return name if name.startswith("<") else f".{name}"
@@ -95,6 +103,15 @@ def _of_types(layout: Layout) -> dict[int, str]:
     if layout.ht_module != ABSENT:
         named[layout.ht_module] = ".<module>"
     return named
+
+
+@cache
+def _of_frames(layout: Layout) -> dict[int, str]:
+    """Fields of the frame that generators and frame objects end in (``pycore_frame.h``)."""
+    return {
+        layout.frame_code: ".f_code", layout.frame_globals - 8: ".<function>",
+        layout.frame_builtins + 8: ".f_locals", layout.frame_object: ".<frame>",
+    }  # fmt: skip
 
 
 def _members(

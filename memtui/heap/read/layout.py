@@ -46,6 +46,7 @@ class Layout:
     ht_slots: int
     ht_cached_keys: int
     ht_module: int
+    ht_getitem: int
     ma_used: int
     ma_keys: int
     ma_values: int

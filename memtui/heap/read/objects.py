@@ -70,7 +70,7 @@ def find_objects(image: Image, classes: Classes, layout: Layout) -> Objects:
     collected = classes.has(HAVE_GC)[row] & ~static
     tracked, untracked = _links(image, index, collected)
     possible = ~collected | tracked | untracked
-    possible &= ~_is_key_of_type(image, classes, index, row)
+    possible &= ~_is_key_of_type(image, classes, index, row) & ~_is_in_table_of_types(image, classes, index, static)
     possible &= static | _begins_block(image, classes, layout, index, row, tracked)
     index, row = index[possible], row[possible]
     nothing = np.zeros(len(index), np.int64)
@@ -113,6 +113,21 @@ def _is_key_of_type(image: Image, classes: Classes, index: Indices, row: Indices
     turned = classes.addresses >> np.uint64(4) | classes.addresses << np.uint64(60)
     same: Flags = counts == turned[row]
     return same
+
+
+def _is_in_table_of_types(image: Image, classes: Classes, index: Indices, static: Flags) -> Flags:
+    """3.13 has a table of its types, each with the number one beside it, which looks like an object of the next."""
+    words = image.words
+    inside = np.flatnonzero(static & (index + 3 < len(words)))
+    ones = inside[(words[index[inside]] == 1) & (words[index[inside] + 2] == 1)]
+    found = np.zeros(len(index), bool)
+    found[ones] = np.isin(words[index[ones] + 3], classes.addresses)
+    found[ones] &= classes.kinds[_row_of(classes, words[index[ones] + 1])] != Kind.TUPLE
+    return found
+
+
+def _row_of(classes: Classes, addresses: Words) -> Indices:
+    return np.minimum(np.searchsorted(classes.addresses, addresses), len(classes.raw) - 1)
 
 
 def _begins_block(

@@ -26,7 +26,7 @@ _MOST = 1 << 40
 _DEQUE_BLOCK_ITEMS, _DEQUE_BLOCK_BYTES = 64, 528
 _DEQUE_LEFT_BLOCK, _DEQUE_LEFT_INDEX, _DEQUE_NEXT = 3, 5, 65
 _NUMBERS_BEHIND = ("re.Match", "memoryview")
-"""Variable parts as wide as references: positions in a text, shapes (``Modules/_sre.c``, ``Objects/memoryobject.c``)."""
+"""Variable parts as wide as references: positions in a text, shapes (``_sre.c``, ``memoryobject.c`` of CPython)."""
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from memtui.heap.picture import NOBODY, Kind, Link
 from memtui.heap.read.classes import HEAP_TYPE, Classes
 from memtui.heap.read.dicts import collect_dicts, collect_instances
 from memtui.heap.read.image import Image, Indices
-from memtui.heap.read.layout import Layout
+from memtui.heap.read.layout import ABSENT, Layout
 from memtui.heap.read.objects import Objects, in_front_bytes
 from memtui.heap.read.owned import (
     Collector,
@@ -35,11 +35,15 @@ _BORROWED = {
     "functools._lru_cache_wrapper": (16, 24),
     "functools._lru_list_elem": (16, 24),
     "_thread._localdummy": (16,),
+    "_thread.lock": (32,),
     "memoryview": (64,),
+    "ContextVar": (32,),
     "_contextvars.ContextVar": (32,),
 }
-"""Fields in which a type in C remembers what it does not hold (``_functoolsmodule.c``, ``_threadmodule.c``,
-``memoryobject.c``, ``context.c``)."""
+"""Fields in which a type in C remembers what it does not hold, or in which there is anything (``_functoolsmodule.c``,
+``_threadmodule.c``, ``memoryobject.c``, ``context.c``)."""
+_ORIGIN_OF_COROUTINES = {(3, 11): 64, (3, 12): 56, (3, 13): 56}
+"""Other generators never fill this field (``genobject.c``)."""
 
 
 def collect(image: Image, classes: Classes, layout: Layout, objects: Objects) -> Owned:
@@ -110,12 +114,22 @@ def _without_weak_links(owned: Owned, stretches: Stretches, part: Gathered) -> G
 
 
 def _without_borrowed(owned: Owned, part: Gathered) -> Gathered:
-    row = owned.objects.row
+    layout, kinds = owned.layout, owned.classes.kinds
+    offsets = dict(_BORROWED)
+    if layout.minor in _ORIGIN_OF_COROUTINES:
+        offsets["generator"] = (_ORIGIN_OF_COROUTINES[layout.minor],)
+    source_rows = owned.objects.row[part.sources]
+    borrowed = np.zeros(len(part), bool)
     for number, one in enumerate(owned.classes.raw):
-        if one.name in _BORROWED:
-            borrowed = (row[part.sources] == number) & np.isin(part.numbers, _BORROWED[one.name])
-            part = part.where(~borrowed)
-    return part
+        if one.name in offsets:
+            mine = np.flatnonzero(source_rows == number)
+            borrowed[mine[np.isin(part.numbers[mine], offsets[one.name])]] = True
+    if (
+        layout.ht_getitem != ABSENT
+    ):  # what the interpreter has remembered of ``__getitem__``; in 3.13 ``__init__``, too
+        remembered = [layout.ht_getitem, layout.ht_getitem + 16] if layout.minor >= (3, 13) else [layout.ht_getitem]
+        borrowed |= np.isin(part.numbers, remembered) & (kinds[source_rows] == Kind.TYPE)
+    return part.where(~borrowed) if borrowed.any() else part
 
 
 def _find_interned(owned: Owned, edges: Gathered) -> int:
