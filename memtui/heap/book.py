@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -19,8 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from memtui import errors, paths
+from memtui import errors
 from memtui.errors import MemtuiError
+from memtui.heap.apart import start_apart
 from memtui.model.heap import (
     DuplicateText,
     HeapDiff,
@@ -38,8 +37,6 @@ from memtui.model.heap import (
     TypeOrder,
 )
 
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-"""numpy would set aside memory for threads that are not used."""
 _GOODBYE_SECONDS = 2.0
 
 _Answer = TypeVar("_Answer")
@@ -61,7 +58,9 @@ class HeapBook:
         self._closed = False
         self._messages = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         try:
-            self._process = self._start()
+            self._process = start_apart(
+                "memtui.heap.explorer_main", str(self.path), stdin=subprocess.PIPE, stderr=self._messages
+            )
         except BaseException:
             self._messages.close()
             raise
@@ -148,18 +147,6 @@ class HeapBook:
         """What was born between this picture and B and is still alive in C, by folded holder path and type."""
         b, c = (str(Path(path).expanduser().absolute()) for path in (b_path, c_path))
         return self._ask(_diff, "born_and_alive", b, c, limit)
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        path = [str(paths.PACKAGE.parent), *(entry for entry in sys.path if entry)]
-        code = f"import sys; sys.path[:] = {path!r}; from memtui.heap.explorer_main import main; main()"
-        return subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", code, str(self.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._messages,
-            env={**os.environ, **_ONE_THREAD},
-            start_new_session=True,
-        )
 
     def _ask(self, read: Callable[[Any], _Answer], name: str, *arguments: Any) -> _Answer:
         question = json.dumps({"do": name, "with": arguments}).encode() + b"\n"

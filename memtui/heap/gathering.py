@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
 
-from memtui import errors, paths
+from memtui import errors
 from memtui.errors import MemtuiError
+from memtui.heap.apart import start_apart
 from memtui.model.evidence import Evidence, GrownHolder, GrownType, Look
 from memtui.model.heap import HolderStep
-
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 class EvidenceJob:
@@ -32,7 +29,7 @@ class EvidenceJob:
         with self._lock:
             if self._stopped:
                 raise self._was_stopped()
-            process = self._process = self._start()
+            process = self._process = start_apart("memtui.heap.evidence_main", *self._files)
         with process:
             try:
                 out, complaint = process.communicate()
@@ -59,18 +56,6 @@ class EvidenceJob:
             self._stopped = True
             if self._process is not None:
                 self._process.kill()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        path = [str(paths.PACKAGE.parent), *(entry for entry in sys.path if entry)]
-        code = f"import sys; sys.path[:] = {path!r}; from memtui.heap.evidence_main import main; main()"
-        return subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", code, *self._files],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **_ONE_THREAD},
-            start_new_session=True,
-        )
 
     def _was_stopped(self) -> MemtuiError:
         return MemtuiError("Comparing the pictures was stopped.")

@@ -9,22 +9,20 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from memtui import errors, paths
+from memtui import errors
 from memtui.errors import MemtuiError, RefusedError
+from memtui.heap.apart import start_apart
 from memtui.model.allocation import TypeCount
 from memtui.observe.interpreter import Interpreter
 from memtui.observe.offsets import offsets_for
 
 DEADLINE_SECONDS = 60.0
 COVERS = "gc-tracked objects, counts only: no strings, bytes or numbers, and no sizes"
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-"""numpy would set aside memory for threads that a scan does not use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +91,7 @@ class Scan:
             "minor": self._interpreter.minor,
             "asked_by": os.getpid(),
         }
-        path = [str(paths.PACKAGE.parent), *(entry for entry in sys.path if entry)]
-        code = f"import sys; sys.path[:] = {path!r}; from memtui.heap.worker import main; main()"
-        return subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", code, json.dumps(plan)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **_ONE_THREAD},
-            start_new_session=True,
-        )
+        return start_apart("memtui.heap.worker", json.dumps(plan))
 
     def _result(self, out: bytes, err: bytes, seconds: float) -> TypeScan:
         try:

@@ -134,7 +134,8 @@ class Taker:
                 yield photo
         else:
             accept = self._plan["accept_stop"]
-            with photograph(self._pid, interpreter=interpreter, accept_stop=accept) as photo:
+            own = bool(self._plan.get("own_child"))
+            with photograph(self._pid, interpreter=interpreter, accept_stop=accept, own_child=own) as photo:
                 yield photo
 
     def _finish(self, reader: Reader, facts: Facts, loaded: Loaded) -> Picture:

@@ -9,20 +9,20 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memtui import errors, paths
+from memtui import errors
+from memtui.attach.photograph import reap_own_copies
 from memtui.errors import MemtuiError, RefusedError
+from memtui.heap.apart import start_apart
 from memtui.model.heap import PictureFacts
 
 _STOP_SECONDS = 10.0
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-"""numpy would set aside memory for threads that are not used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class PictureJob:
     ``quick``: types and sizes only. ``accept_stop``: also when the process will stand still for longer than is
     allowed. ``hold``: stop the process and read it, instead of copying it: for where a copy is refused. ``extra``
     travels with the picture (tracemalloc's groups). ``core``: read this core file instead, of the Python ``exe``.
+    ``own_child``: the process is a child of this one, which waits for its children by number only: then the copy is
+    its child too, and nothing is left to be reaped in the process.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class PictureJob:
         extra: dict[str, Any] | None = None,
         core: Path | None = None,
         exe: Path | None = None,
+        own_child: bool = False,
     ) -> None:
         self._plan = {
             "pid": pid,
@@ -69,7 +72,9 @@ class PictureJob:
             "extra": extra or {},
             "core": None if core is None else os.fspath(core),
             "exe": None if exe is None else os.fspath(exe),
+            "own_child": own_child,
         }
+        self._pid, self._own_child = pid, own_child
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
@@ -83,9 +88,9 @@ class PictureJob:
         with self._lock:
             if self._stopped:
                 raise self._was_stopped()
-            process = self._process = self._start()
+            process = self._process = start_apart("memtui.heap.taker", stdin=subprocess.PIPE)
         answer: dict[str, Any] = {}
-        with process:
+        with self._reaping(), process:
             try:
                 self._send_plan(process)
                 assert process.stdout is not None
@@ -109,17 +114,18 @@ class PictureJob:
             if self._process is not None:
                 self._end(self._process)
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        path = [str(paths.PACKAGE.parent), *(entry for entry in sys.path if entry)]
-        code = f"import sys; sys.path[:] = {path!r}; from memtui.heap.taker import main; main()"
-        return subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **_ONE_THREAD},
-            start_new_session=True,
-        )
+    @contextmanager
+    def _reaping(self) -> Iterator[None]:
+        """Afterwards a copy that was a child of this process is no more."""
+        session = None
+        if self._own_child:
+            with suppress(ProcessLookupError):
+                session = os.getsid(self._pid)
+        try:
+            yield
+        finally:
+            if session is not None:
+                reap_own_copies(session)
 
     def _send_plan(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None

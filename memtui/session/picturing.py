@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -69,7 +70,7 @@ class Photographer:
 
     def start(self, pid: int, path: Path, *, accept_stop: bool, extra: dict[str, Any]) -> None:
         """Begin to take a picture of ``pid`` into ``path``."""
-        self._job = PictureJob(pid, path, accept_stop=accept_stop, extra=extra)
+        self._job = PictureJob(pid, path, accept_stop=accept_stop, extra=extra, own_child=_is_own_child(pid))
         self._thread = threading.Thread(target=self._run, args=(pid, path, self._job), name="memtui-picture")
         self._thread.daemon = True
         self._thread.start()
@@ -104,6 +105,15 @@ class Photographer:
         if now - self._told >= _SECONDS_BETWEEN_STEPS:
             self._told = now
             self._deliver(PictureStep(Picturing(progress.step, progress.fraction)))
+
+
+def _is_own_child(pid: int) -> bool:
+    """Whether memtui itself started the process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1]) == os.getpid()
+    except (OSError, ValueError, IndexError):
+        return False
 
 
 def traced_groups(lines: Allocations | None, tracebacks: Allocations | None) -> dict[str, Any]:

@@ -26,7 +26,8 @@ CHECKS = {
 LIGHT_HEAP = {
     f"memtui/heap/{name}.py"
     for name in (
-        "__init__", "book", "facts", "gathering", "regions", "scanner", "taking", "types", "read/__init__", "read/layout"
+        "__init__", "apart", "book", "facts", "gathering", "regions", "scanner", "taking", "types", "read/__init__",
+        "read/layout",
     )
 }  # fmt: skip
 """The part of ``heap`` that everybody may import; the rest needs numpy and runs in processes of its own."""

@@ -23,7 +23,6 @@ from memtui.tui.screens.detail import TextScreen
 from memtui.tui.widgets.lines import Lines
 from memtui.tui.widgets.table import LineTable, Row
 
-
 _ELSEWHERE = ("trace", "collect", "attach", "leaks", "heap", "diff", "export")
 """Keys that work here too, and are left out of the last row to make room for those of this screen."""
 
