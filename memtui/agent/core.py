@@ -12,7 +12,7 @@ from .heap import collect, count_types, own_objects
 from .native import MAX_SECONDS, Native, NotPossible
 from .pauses import Held, Pauses
 from .tracing import MAX_FRAMES, MAX_TRACES, Tracing
-from .wire import VERSION, TooBusy, TooLarge, Viewer, WireError, encode, hang_up, original
+from .wire import VERSION, TooBusy, TooLarge, Viewer, WireError, encode, expect_waits, hang_up, original
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ class Requests:
     def reply(self, viewer: Viewer, request: dict[str, Any]) -> bytes:
         """The answer to one request, as a frame. Never raises."""
         number = request.get("id")
+        sent = request.get("sent")
+        if type(sent) is float:
+            expect_waits(monotonic() - sent)
         head = {"t": "reply", "id": number if type(number) is int else None, "ok": True}
         try:
             action = _ACTIONS.get(str(request.get("do")))
@@ -138,7 +141,7 @@ class Requests:
     def native_start(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
         """Record native allocations for this viewer, for so many seconds."""
         seconds = _number(request, "seconds", 30, MAX_SECONDS)
-        return self.native.start(viewer, seconds, _number(request, "most_bytes", 1 << 28, 1 << 40))
+        return self.native.start(viewer, seconds, _number(request, "most_bytes", 1 << 27, 1 << 40))
 
     def native_state(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
         """How the recording is getting on."""

@@ -28,8 +28,9 @@ REQUESTS_PER_SECOND = 50
 TURN_SECONDS, STARVED_TURN_SECONDS, LONG_TURN_SECONDS = 0.005, 0.03, 0.1
 """Of work, in processor time, before the GIL is given away: usually, where this thread often waits for a processor,
 and where it waits long for the GIL."""
-GRIP_AFTER_SECONDS, LONG_WAIT_SECONDS, PATIENCE_SECONDS = 0.05, 0.2, 4.0
+GRIP_AFTER_SECONDS, LONG_WAIT_SECONDS, PATIENCE_SECONDS = 0.05, 0.2, 2.0
 LONG_WAITS_REMEMBERED_SECONDS = 60.0
+EXPECT_AFTER_SECONDS = 0.5
 _READ_BYTES = 65536
 _WRITE_BYTES = 262144
 _MAX_DIGITS = 20
@@ -136,6 +137,15 @@ class Pace:
 _sleep = original("time", "sleep")
 _expected_until = [0.0]
 """Until when waits for the GIL are expected to be long, as some lately were."""
+
+
+def expect_waits(age_seconds: float) -> None:
+    """A request came that is so old already: where that is long, C code keeps the GIL, and long waits are to come.
+
+    Work that follows keeps the GIL from the start, instead of finding that out by waiting once more.
+    """
+    if EXPECT_AFTER_SECONDS < age_seconds < LONG_WAITS_REMEMBERED_SECONDS:
+        _expected_until[0] = monotonic() + LONG_WAITS_REMEMBERED_SECONDS
 
 
 def _integer(digits: str) -> int:

@@ -38,7 +38,8 @@ class AgentLink:
     def request(self, do: str, **arguments: Any) -> int:
         """Send a request; returns its id, which the reply carries. Raises ChannelError."""
         self._last_id += 1
-        self.send(encode({"id": self._last_id, "do": do, **arguments}))
+        # From how old a request is the agent sees how long it waits for the GIL.
+        self.send(encode({"id": self._last_id, "do": do, "sent": time.monotonic(), **arguments}))
         return self._last_id
 
     def send_bytes(self, body: bytes) -> None:

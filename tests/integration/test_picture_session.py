@@ -97,7 +97,7 @@ class HeldJob:
         self.error = MemtuiError("The heap picture was stopped.")
         self.ended = False
 
-    def __call__(self, pid: int, path: Path, *, accept_stop: bool, extra: object) -> HeldJob:
+    def __call__(self, pid: int, path: Path, *, accept_stop: bool, own_child: bool, extra: object) -> HeldJob:
         self.pids.append(pid)
         self.paths.append(path)
         self.accepted.append(accept_stop)
