@@ -149,7 +149,7 @@ def show(args: argparse.Namespace, recorded: Recorded, ended: str | None) -> Non
     from memtui.report.native import native_as_json, native_as_text
 
     if not args.json:
-        say("reading the recording")
+        say("reading the recording; a large one takes memray a minute")
     report = recorded.report(args.limit)
     kept = getattr(args, "output", None) or getattr(args, "file", None)
     if args.json:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _PYTHON_FRAMES = 5
 _OWN_FILE = "<memtui-agent"
 _UNKNOWN = "<unknown>"
+_RECORDS_THAT_MATTER = 200
+"""Stacks, the largest first, for which the libraries have to be known."""
+_DUMP_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -58,8 +61,10 @@ def analyse(path: str, root: str, limit: int, pass_fds: tuple[int, ...] = ()) ->
 def _analyse(reader: FileReader, path: str, root: str, limit: int, pass_fds: tuple[int, ...]) -> dict[str, Any]:
     facts = reader.metadata
     has_native = facts.has_native_traces
-    frames = read_frames(path, pass_fds) if has_native else NativeFrames()
-    groups = _group(reader, Sites(frames, root))
+    records = sorted(reader.get_leaked_allocation_records(merge_threads=True), key=lambda one: -one.size)
+    needed = max((one.native_stack_id for one in records[:_RECORDS_THAT_MATTER]), default=0) if has_native else 0
+    frames = read_frames(path, needed, _DUMP_SECONDS, pass_fds) if needed else NativeFrames()
+    groups = _group(records, frames, Sites(frames, root))
     rows = sorted(groups, key=lambda one: -one.size)
     ended = facts.end_time > facts.start_time
     return {
@@ -72,24 +77,25 @@ def _analyse(reader: FileReader, path: str, root: str, limit: int, pass_fds: tup
         "size_bytes": sum(one.size for one in rows),
         "count": sum(one.count for one in rows),
         "has_native_traces": has_native,
-        "by_address": bool(frames.frames),
+        "by_address": bool(needed) and len(frames.frames) >= needed,
         "site_count": len(rows),
         "sites": [_row(one) for one in rows[:limit]],
         "libraries": _by_library(rows)[:limit],
     }
 
 
-def _group(reader: FileReader, sites: Sites) -> list[_Group]:
+def _group(records: list[AllocationRecord], frames: NativeFrames, sites: Sites) -> list[_Group]:
     import memray
 
     groups: dict[Any, _Group] = {}
-    has_native = reader.metadata.has_native_traces
-    for record in reader.get_leaked_allocation_records(merge_threads=True):
+    for record in records:
         python = tuple(record.stack_trace(_PYTHON_FRAMES))
         if any(file.startswith(_OWN_FILE) for _, file, _ in python):
             continue
         is_mapping = record.allocator == memray.AllocatorType.MMAP
-        site = sites.find(record.native_stack_id if has_native else 0, is_mapping)
+        site = (
+            sites.find(record.native_stack_id, is_mapping) if frames.has(record.native_stack_id) else _named(record)
+        )
         key: Any = site.kind, site.library, site.frame.function or site.frame.address, is_mapping
         if site.kind in (Kind.PYTHON, Kind.UNKNOWN):
             key = *key, python[:1]
@@ -97,10 +103,24 @@ def _group(reader: FileReader, sites: Sites) -> list[_Group]:
     return list(groups.values())
 
 
+def _named(record: AllocationRecord) -> Site:
+    """What is known of a record whose addresses are not: the names that memray found."""
+    names = [Frame(function, file, line or None) for function, file, line in _native_stack(record)]
+    shown = [one for one in names if one.function != _UNKNOWN] or [Frame(None, None, None)]
+    return Site(Kind.UNKNOWN, None, Frame(shown[0].function, None, None), ())
+
+
+def _native_stack(record: AllocationRecord) -> list[tuple[str, str, int]]:
+    try:
+        return record.native_stack_trace()
+    except (OSError, NotImplementedError, RuntimeError):
+        return []  # it was recorded without native stacks
+
+
 def _row(group: _Group) -> dict[str, Any]:
     site = group.site
     known: dict[str, tuple[str, int]] = {}
-    for function, file, line in group.record.native_stack_trace() if site.stack else ():
+    for function, file, line in _native_stack(group.record) if site.stack else ():
         if file != _UNKNOWN:
             known.setdefault(function, (file, line))
     python = max(group.by_python, key=lambda one: group.by_python[one])

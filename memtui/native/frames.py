@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -57,6 +58,10 @@ class NativeFrames:
         end, library, bias = self._segments[self._starts[index]]
         return Place(library, address - bias) if address < end else None
 
+    def has(self, frame_id: int) -> bool:
+        """Whether that frame is known."""
+        return 0 < frame_id <= len(self.frames)
+
     def stack(self, frame_id: int) -> Iterator[int]:
         """The addresses of one stack, innermost first."""
         while 0 < frame_id <= len(self.frames):
@@ -67,15 +72,20 @@ class NativeFrames:
             frame_id = above
 
 
-def read_frames(path: str, pass_fds: tuple[int, ...] = ()) -> NativeFrames:
-    """The native frames of the recording ``path``; without frames where memray prints something else."""
+def read_frames(path: str, needed: int, seconds: float, pass_fds: tuple[int, ...] = ()) -> NativeFrames:
+    """The native frames of the recording ``path``, until the one with the id ``needed`` is there.
+
+    memray prints half a million records a second, so it is not waited for longer than ``seconds``. There are no
+    frames where it prints something else.
+    """
     found = NativeFrames()
+    end = time.monotonic() + seconds
     command = [sys.executable, "-c", _DUMP, path]
     library, bias = "", 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, pass_fds=pass_fds) as dump:
         assert dump.stdout is not None
         rest = b""
-        while data := dump.stdout.read(_READ_BYTES):
+        while len(found.frames) < needed and time.monotonic() < end and (data := dump.stdout.read(_READ_BYTES)):
             whole, _, rest = (rest + data).rpartition(b"\n")
             for ip, above, name, addr, segment, size in _LINE.findall(whole):
                 if ip:
@@ -84,6 +94,7 @@ def read_frames(path: str, pass_fds: tuple[int, ...] = ()) -> NativeFrames:
                     library, bias = name.decode("utf-8", "surrogateescape"), _number(addr)
                 else:
                     found.add_segment(library, bias, _number(segment), int(size, 16))
+        dump.kill()
     return found
 
 

@@ -132,8 +132,8 @@ def _kind_of(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sentence(text: str) -> str:
-    first = text.splitlines()[0].strip()
-    return f"memray says: {first}{'' if first.endswith('.') else '.'}"
+    first = text.splitlines()[0].partition(".: ")[0].strip().rstrip(".")
+    return f"memray says: {first}."
 
 
 def _advice(text: str) -> str:

@@ -6,21 +6,23 @@ import os
 import shlex
 import shutil
 import stat
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 from memtui.attach.inject import Attached, attach_agent
 from memtui.attach.ways import Via
-from memtui.errors import ChannelError, RefusedError, TargetDiedError, WriteError
+from memtui.errors import ChannelError, RefusedError, TargetDiedError, UsageError, WriteError
 from memtui.model.units import format_seconds
 from memtui.native.reader import Recorded
 from memtui.protocol import Frame
 
-MOST_BYTES = 256 * 1024 * 1024
-"""A recording ends when its file is as large as this: some ten million allocations."""
+MOST_BYTES = 128 * 1024 * 1024
+"""A recording ends when its file is as large as this: some thirty million allocations."""
 MAX_SECONDS = 3600.0
 _ANSWER_SECONDS = 60.0
 _LOOK_SECONDS = 0.25
@@ -103,9 +105,9 @@ class NativeRecording:
         self._fd = _open_unnamed(self._pid, int(reply["fd"]))
         try:
             self.recorded.check()
-        except BaseException:
+        except UsageError as error:
             self.stop()
-            raise
+            raise self._unreadable(str(reply.get("memray")), error) from error
 
     def wait(self, tell: Tell) -> Outcome:
         """Look on until it ends. Raises KeyboardInterrupt like any wait: then :meth:`stop` and read what there is."""
@@ -164,6 +166,16 @@ class NativeRecording:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def _unreadable(self, theirs: str, error: UsageError) -> RefusedError:
+        ours = version("memray")
+        if ours == theirs:
+            return RefusedError(f"What memray records in process {self._pid} cannot be read.", why=error.why)
+        return RefusedError(
+            f"What memray {theirs} in process {self._pid} records cannot be read by memtui's memray {ours}.",
+            next_step=f"Use the same version on both sides: {shlex.quote(sys.executable)} -m pip install "
+            f"memray=={theirs}",
+        )
 
     def _ask(self, do: str, **arguments: int) -> Frame:
         number = self._attached.link.request(do, **arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -44,6 +45,8 @@ def native_as_text(report: NativeReport) -> Iterator[str]:
     yield f"Not freed at the end: {format_bytes(report.size_bytes)} in {format_count(report.count)} allocations"
     if not report.has_native_traces:
         yield "It was made without native stacks, so it does not tell which library allocated: memray run --native"
+    elif not report.by_address and report.sites:
+        yield "Of some of it the library is not known: the recording is too long to look through all of it."
     if not report.sites:
         return
     yield ""
@@ -66,6 +69,9 @@ def _site_lines(rank: int, site: NativeSite) -> Iterator[str]:
     yield f"{rank:>3}. {_amount(site.size_bytes, site.count).lstrip()}  {name}: {function_name(site.frame)}"
     if site.frame.file:
         yield f"       at      {_place(site.frame)}"
+    inner = site.native[: site.native.index(site.frame)] if site.frame in site.native else ()
+    if site.kind is Kind.EXTENSION and inner and inner[0].function:
+        yield f"       through {printable(inner[0].function)} ({printable(os.path.basename(inner[0].library or ''))})"
     callers = [one for one in _callers(site) if one.function]
     if callers:
         yield f"       within  {printable(' < '.join(one.function or '' for one in callers[:4]))}"
