@@ -6,12 +6,14 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memtui.cli.options import duration, process_id
 from memtui.cli.progress import ProgressLine
 from memtui.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TARGET_DIED, WriteError
+from memtui.model.units import format_seconds
 
 if TYPE_CHECKING:
     from memtui.native.reader import Recorded
@@ -104,8 +106,10 @@ def run(args: argparse.Namespace) -> int:
 def record(args: argparse.Namespace) -> int:
     """Record process ``args.pid``."""
     from memtui.native.recording import NativeRecording
+    from memtui.observe.eligibility import check_observable
 
     check_output(args.output)
+    check_observable(args.pid)
     say(f"{COST} {STAYS}")
     recording = NativeRecording(args.pid)
     line = ProgressLine(quiet=args.json)
@@ -134,6 +138,8 @@ def _record(recording: NativeRecording, seconds: float, line: ProgressLine) -> t
 
 
 def _read(args: argparse.Namespace, recording: NativeRecording, outcome: Outcome, interrupted: bool) -> int:
+    if not args.json:
+        say(f"memray's start took {format_seconds(outcome.start_seconds)} in the process")
     if outcome.ended in _ENDS:
         say(_ENDS[outcome.ended])
     if args.output is not None:
@@ -144,13 +150,18 @@ def _read(args: argparse.Namespace, recording: NativeRecording, outcome: Outcome
     return EXIT_TARGET_DIED if outcome.ended == "died" else EXIT_OK
 
 
-def show(args: argparse.Namespace, recorded: Recorded, ended: str | None) -> None:
-    """Read a recording, and print what is in it. Raises UsageError when that cannot be done."""
+def show(args: argparse.Namespace, recorded: Recorded, ended: str | None, command: str | None = None) -> None:
+    """Read a recording, and print what is in it. Raises UsageError when that cannot be done.
+
+    ``command``: what to call the program, when it is not what the recording says.
+    """
     from memtui.report.native import native_as_json, native_as_text
 
     if not args.json:
         say("reading the recording; a large one takes memray a minute")
     report = recorded.report(args.limit)
+    if command is not None:
+        report = replace(report, command=command)
     kept = getattr(args, "output", None) or getattr(args, "file", None)
     if args.json:
         text = json.dumps(native_as_json(report, ended, None if kept is None else str(kept)), indent=2)

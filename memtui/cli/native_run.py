@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -74,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
         outcome = _watch(launched, args.seconds, line)
         if outcome is not None and outcome.ended == "itself" and launched.exit_code:
             say(f"The program ended with exit code {launched.exit_code}.")
-        show(args, Recorded(out), None if outcome is None else outcome.ended)
+        ended = None if outcome is None else outcome.ended
+        show(args, Recorded(out), ended, shlex.join((interpreter, *words)))
     if outcome is None:
         return EXIT_INTERRUPTED
     return launched.exit_code or EXIT_OK if outcome.ended == "itself" else EXIT_OK

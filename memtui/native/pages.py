@@ -11,16 +11,16 @@ _LARGEST = 10
 
 def stats(path: str) -> dict[str, Any]:
     """memray's statistics: ``text`` as memray prints it, and the figures. Raises OSError for what is no recording."""
-    import rich
     from memray._memray import compute_statistics
-    from memray.reporters.stats import StatsReporter
+    from memray.reporters import stats as reporter
 
     found = compute_statistics(path, num_largest=_LARGEST)
     text = io.StringIO()
     if found.total_num_allocations:
-        rich.reconfigure(file=text, width=100, color_system=None, force_terminal=False)
+        # memray prints through rich's own console; only here is it told to be plain.
+        vars(reporter)["rich"].reconfigure(file=text, width=100, color_system=None, force_terminal=False)
         with contextlib.redirect_stdout(text):
-            StatsReporter(found, _LARGEST).render(json_output_file=None)
+            reporter.StatsReporter(found, _LARGEST).render(json_output_file=None)
     return {
         "text": text.getvalue(),
         "total_allocations": found.total_num_allocations,
