@@ -12,10 +12,11 @@ from memtui.heap.growth import GrownRow, Growth
 from memtui.heap.matching import moved, same_paths
 from memtui.heap.picture import NOBODY, IntColumn, Kind, Link
 from memtui.heap.shelf import Shelf
-from memtui.model.evidence import Evidence, GrownHolder, GrownType, Look
+from memtui.model.evidence import Evidence, GrownHolder, GrownLine, GrownType, Look
 
 _MOST_HOLDERS = 40
 _MOST_TYPES = 16
+_MOST_LINES = 10
 _BOUND_NAMES = frozenset(
     ("maxsize", "_maxsize", "max_size", "_max_size", "maxlen", "_maxlen", "capacity", "_capacity", "max_entries",
      "_max_entries", "_Cache__maxsize", "limit", "_limit", "size_limit")
@@ -30,7 +31,7 @@ def gather_evidence(shelves: Sequence[Shelf]) -> Evidence:
     growth = Growth(shelves[0], last)
     looks = _Looks(shelves)
     holders = [looks.holder(row, growth) for row in growth.greatest(_MOST_HOLDERS)]
-    return Evidence(looks.looks(), tuple(holders), looks.garbage(), looks.types())
+    return Evidence(looks.looks(), tuple(holders), looks.garbage(), looks.types(), _lines(shelves[0], last))
 
 
 class _Looks:
@@ -158,6 +159,21 @@ def _look(shelf: Shelf, at_seconds: float) -> Look:
 
 def _seconds(shelf: Shelf) -> float:
     return datetime.fromisoformat(str(shelf.picture.facts["taken_at"]).replace("Z", "+00:00")).timestamp()
+
+
+def _lines(before: Shelf, after: Shelf) -> tuple[GrownLine, ...]:
+    """Lines that allocated what is alive in the later picture and was not in the earlier one."""
+    old, new = (shelf.picture.extra.get("allocations") for shelf in (before, after))
+    if old is None or new is None:
+        return ()
+    known = {tuple(one["frames"][0]): (one["size_bytes"], one["count"]) for one in old}
+    grown = []
+    for one in new:
+        place = tuple(one["frames"][0])
+        size, count = known.get(place, (0, 0))
+        grown.append(GrownLine(str(place[0]), int(place[1]), one["size_bytes"] - size, one["count"] - count))
+    grown.sort(key=lambda one: -one.size_bytes)
+    return tuple(one for one in grown[:_MOST_LINES] if one.size_bytes > 0)
 
 
 _Figures = dict[str, tuple[int, int]]

@@ -11,7 +11,7 @@ from typing import Any
 from memtui import errors
 from memtui.errors import MemtuiError
 from memtui.heap.apart import start_apart
-from memtui.model.evidence import Evidence, GrownHolder, GrownType, Look
+from memtui.model.evidence import Evidence, GrownHolder, GrownLine, GrownType, Look
 from memtui.model.heap import HolderStep
 
 
@@ -68,6 +68,7 @@ def evidence_from(told: dict[str, Any]) -> Evidence:
         holders=tuple(_holder(holder) for holder in told["holders"]),
         garbage=tuple(GrownType(**one) for one in told["garbage"]),
         types=tuple(GrownType(**one) for one in told["types"]),
+        lines=tuple(GrownLine(**one) for one in told["lines"]),
     )
 
 

@@ -61,14 +61,25 @@ class GrownHolder:
 
 
 @dataclass(frozen=True, slots=True)
+class GrownLine:
+    """A line whose traced memory grew from the first look to the last."""
+
+    file: str
+    line: int
+    size_bytes: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Looks in the order of time, and the holders that grew from the first to the last, most bytes first.
 
     ``garbage``: types of which more objects wait for the collector. ``types``: growth of each type, with what it is
-    held by left out. ``extensions``: libraries of packages that are loaded.
+    held by left out. ``lines``: where what grew was allocated, when tracing was on at both looks.
     """
 
     looks: tuple[Look, ...]
     holders: tuple[GrownHolder, ...]
     garbage: tuple[GrownType, ...]
     types: tuple[GrownType, ...]
+    lines: tuple[GrownLine, ...] = ()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from memtui.analysis.diagnosis.categories import ADVICE, categorise, is_bounded, telling_type
 from memtui.analysis.diagnosis.growth import MIN_LOOKS, Course, course
 from memtui.analysis.diagnosis.split import native_growth
+from memtui.model.allocation import Allocation, Frame
 from memtui.model.evidence import Evidence, GrownHolder, Look
 from memtui.model.suspect import Category, Suspect, SuspectKind
 from memtui.model.units import format_bytes, format_count, format_seconds
@@ -21,6 +23,7 @@ NATIVE_SHARE = 0.4
 """Of the growth of anonymous memory that is not objects, from here on it is native memory that grows."""
 _MOST_SUSPECTS = 20
 _MOST_TYPES_TOLD = 4
+_MOST_SITES, _SITE_SHARE = 3, 0.2
 
 
 def find_suspects(evidence: Evidence) -> tuple[Suspect, ...]:
@@ -30,7 +33,18 @@ def find_suspects(evidence: Evidence) -> tuple[Suspect, ...]:
     others = (_cycles(evidence, times), _native(evidence, times), _fragmentation(evidence, times))
     found += [one for one in others if one is not None]
     found.sort(key=lambda one: (one.bounded, not one.lasting, -one.share))
-    return tuple(found[:_MOST_SUSPECTS])
+    return _with_sites(found[:_MOST_SUSPECTS], evidence)
+
+
+def _with_sites(found: list[Suspect], evidence: Evidence) -> tuple[Suspect, ...]:
+    """The likeliest suspect that is Python's, with the lines that allocated most of what grew, if they are known."""
+    sites = tuple(
+        Allocation((Frame(one.file, one.line),), one.size_bytes, one.count)
+        for one in evidence.lines[:_MOST_SITES]
+        if one.size_bytes >= _SITE_SHARE * evidence.lines[0].size_bytes
+    )
+    first = next((one for one in found if one.kind == "python" and one.category != "cycle"), None)
+    return tuple(replace(one, allocated_at=sites) if one is first else one for one in found)
 
 
 def _growth_of_all(evidence: Evidence) -> int:
