@@ -37,6 +37,8 @@ class Keys:
     """Entries begin with the hash."""
     table_bytes: Indices
     slots: Indices
+    room: Indices
+    """As many entries as a table of its size may have."""
 
 
 def read_keys(image: Image, layout: Layout, start: Indices) -> Keys:
@@ -64,6 +66,7 @@ def read_keys(image: Image, layout: Layout, start: Indices) -> Keys:
         hashed,
         np.where(table < _MOST, table, 0),
         np.where(sound, count + free, 0),
+        slots,
     )
 
 

@@ -47,6 +47,9 @@ class Image:
         ends = np.array([one.end for one in regions], np.int64)
         self.first_words: Indices = np.concatenate([[0], np.cumsum((ends - starts) >> 3)]).astype(np.int64)
         """Index of the first word of each region, and one behind the last."""
+        joined = np.append(starts[1:] == ends[:-1], False)
+        self.seamless_ends: Indices = _last_of_runs(self.first_words[1:], joined)
+        """By region: one behind the last word of what follows it without a gap in the addresses."""
         self._shifts = starts - (self.first_words[:-1] << 3)
         self._clusters, self._pages = _page_table(self.regions, self.first_words)
 
@@ -109,6 +112,13 @@ class Image:
         except UnicodeDecodeError:
             return None
         return text if text.isprintable() else None
+
+
+def _last_of_runs(values: Indices, joined: NDArray[np.bool_]) -> Indices:
+    """For each value the last one of its run; ``joined``: the next one is in the same run."""
+    last = np.flatnonzero(~joined)
+    found: Indices = values[last[np.searchsorted(last, np.arange(len(values)))]]
+    return found
 
 
 def _page_table(

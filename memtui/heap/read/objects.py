@@ -35,7 +35,7 @@ Flags = NDArray[np.bool_]
 _MOST_ROUNDS = 12
 _NOWHERE = 1 << 60
 _SMALLEST_POINTER = 0x400000
-_HEAD_BYTES, _MOST_BEGIN = 16, 0.99
+_HEAD_BYTES, _MOST_BEGIN, _LARGEST_BLOCK_BYTES = 16, 0.99, 512
 _LARGEST_OVERHANG_BYTES = 64 << 20
 
 
@@ -71,13 +71,15 @@ def find_objects(image: Image, classes: Classes, layout: Layout) -> Objects:
     tracked, untracked = _links(image, index, collected)
     possible = ~collected | tracked | untracked
     possible &= ~_is_key_of_type(image, classes, index, row) & ~_is_in_table_of_types(image, classes, index, static)
-    possible &= static | _begins_block(image, classes, layout, index, row, tracked)
-    index, row = index[possible], row[possible]
+    block, begins = _in_pools(image, classes, layout, index, row, tracked)
+    possible &= static | begins
+    index, row, block = index[possible], row[possible], block[possible]
     nothing = np.zeros(len(index), np.int64)
     found = Objects(index, row, static[possible], tracked[possible], nothing, nothing)
     body, size, sound = bodies.measure(image, classes, layout, index, row)
     found = replace(found, body_bytes=body, size_bytes=size)
-    return _outermost(image, classes, found.where(sound & _fits(image, found)))
+    sound &= _fits(image, found) & _ends_in_block(image, classes, layout, found, block)
+    return _outermost(image, classes, found.where(sound))
 
 
 def _is_static(image: Image, classes: Classes, layout: Layout, index: Indices, row: Indices) -> Flags:
@@ -130,19 +132,32 @@ def _row_of(classes: Classes, addresses: Words) -> Indices:
     return np.minimum(np.searchsorted(classes.addresses, addresses), len(classes.raw) - 1)
 
 
-def _begins_block(
+def _in_pools(
     image: Image, classes: Classes, layout: Layout, index: Indices, row: Indices, tracked: Flags
-) -> Flags:
-    """Whether an object in a pool of Python's allocator begins where a block does, behind its own heads.
+) -> tuple[Indices, Flags]:
+    """For those in a pool of Python's allocator the size of their block (else 0), and whether they begin one.
 
     An allocator that puts something in front of its blocks (``PYTHONMALLOC=debug``) shows in objects that are
-    certain, those with good links: then nothing is told from it.
+    certain, those with good links: then nothing is told from pools.
     """
     block, into = blocks_at(image, layout, image.addresses(index))
     head = in_front_bytes(classes, layout)[row]
     right: Flags = (block == 0) | (into == head)
     certain = tracked & (block > 0)
-    return right if right[certain].sum() >= _MOST_BEGIN * certain.sum() else np.ones(len(index), bool)
+    if right[certain].sum() < _MOST_BEGIN * certain.sum():
+        return np.zeros(len(index), np.int64), np.ones(len(index), bool)
+    return block, right
+
+
+def _ends_in_block(image: Image, classes: Classes, layout: Layout, found: Objects, block: Indices) -> Flags:
+    """Whether it ends in its block; what is in none does not run over a pool behind it."""
+    needed = found.body_bytes + in_front_bytes(classes, layout)[found.row]
+    right: Flags = (block == 0) | (needed <= block) | found.tracked
+    large = np.flatnonzero((block == 0) & ~found.static & ~found.tracked & (found.body_bytes > _LARGEST_BLOCK_BYTES))
+    ends = image.addresses(found.index[large]) + (found.body_bytes[large] - 1).astype(np.uint64)
+    over, _ = blocks_at(image, layout, ends)
+    right[large] = over == 0
+    return right
 
 
 def in_front_bytes(classes: Classes, layout: Layout) -> Indices:
@@ -166,6 +181,8 @@ def _outermost(image: Image, classes: Classes, found: Objects) -> Objects:
     order = np.argsort(found.index, kind="stable") if (np.diff(found.index) < 0).any() else slice(None)
     found = Objects(*(getattr(found, one.name)[order] for one in fields(found)))
     end = found.index + ((found.body_bytes + 7) >> 3)
+    # Untouched pages of a large buffer are not in the image: what follows there is not in its body.
+    end = np.minimum(end, image.seamless_ends[image.region_of(found.index)])
     end[classes.kinds[found.row] == Kind.TYPE] = 0  # their bodies overlap nothing, but are not known exactly
     alive = ~_runs_over_tracked(found, end) & ~_count_is_pointer(image, found.index)
     for _ in range(_MOST_ROUNDS):

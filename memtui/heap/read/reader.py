@@ -25,7 +25,7 @@ from memtui.heap.picture import (
 )
 from memtui.heap.read.allocators import measure_allocators
 from memtui.heap.read.blocks import Blocks, find_blocks, no_blocks
-from memtui.heap.read.checks import Check, run_checks
+from memtui.heap.read.checks import Check, check_quickly, run_checks
 from memtui.heap.read.classes import Classes, find_classes
 from memtui.heap.read.fields import name_fields
 from memtui.heap.read.image import Image, Indices
@@ -82,11 +82,13 @@ class Reader:
 
     def _quick(self, facts: Facts) -> Picture:
         edges, names = self._named(of_classes(self.owned, self.numbering))
-        types = name_types(self._heap(edges), self.strings, names)
+        heap = self._heap(edges)
+        types = name_types(heap, self.strings, names)
+        checks = check_quickly(heap, self.strings)
         nothing = np.empty(0, np.int32)
         none = np.empty(0, np.int64)
         return Picture(
-            facts=facts | self._counted(0, 0, None, []),
+            facts=facts | self._counted(0, 0, None, checks),
             types=types,
             nodes=self._nodes(no_blocks(), np.zeros(len(self.objects), bool), len(types.names)),
             object_count=len(self.objects),
@@ -108,7 +110,7 @@ class Reader:
         found = np.bincount(edges.targets, minlength=len(self.objects))
         explained, missing = self._explain(found, roots)
         self.progress("names")
-        checks = run_checks(heap, self.strings, roots.modules, explained)
+        checks = run_checks(heap, self.strings, roots.modules, explained, interpreter)
         blocks = find_blocks(heap, self.owned, missing)
         held_from_c = missing - blocks.held > 0
         for node in np.flatnonzero(held_from_c).tolist():

@@ -19,6 +19,8 @@ _MOST_THREADS = 20_000
 _MOST_FRAMES = 20_000
 _MOST_STATE_BYTES = 1 << 20
 _IMMORTAL = 0xFFFFFFFF
+_OWNER_BEHIND_STACKTOP, _OWNED_BY_C_STACK = 6, 3
+"""``owner`` of ``_PyInterpreterFrame`` and ``FRAME_OWNED_BY_CSTACK`` (``pycore_frame.h``)."""
 _FRAME_BACK = 24
 """Where a frame object keeps ``f_back`` until 3.10."""
 
@@ -174,9 +176,8 @@ def _thread_number(heap: Heap, thread: int, ordinal: int) -> str:
     return str(number) if number else f"#{ordinal}"
 
 
-def _running(heap: Heap, thread: int) -> Iterator[tuple[int, str]]:
-    """Local variables of the functions that a thread runs, innermost first (3.11 and newer: older have objects)."""
-    layout, image = heap.layout, heap.image
+def running_frames(image: Image, layout: Layout, thread: int) -> Iterator[int]:
+    """Addresses of the frames of a thread, innermost first (3.11 and newer: older have objects)."""
     if not layout.has_new_frames:
         return
     if layout.thread_frame != ABSENT:
@@ -186,10 +187,23 @@ def _running(heap: Heap, thread: int) -> Iterator[tuple[int, str]]:
     for _ in range(_MOST_FRAMES):
         if not frame:
             return
-        code = heap.at(frame + layout.frame_code)
-        if code != NOBODY and heap.kind(code) is Kind.CODE:
-            yield from _variables(heap, frame, code)
+        yield frame
         frame = image.word(frame + layout.frame_previous)
+
+
+def _running(heap: Heap, thread: int) -> Iterator[tuple[int, str]]:
+    """Local variables of the functions that a thread runs."""
+    for frame in running_frames(heap.image, heap.layout, thread):
+        code = heap.at(frame + heap.layout.frame_code)
+        if code != NOBODY and heap.kind(code) is Kind.CODE and not _is_border(heap, frame):
+            yield from _variables(heap, frame, code)
+
+
+def _is_border(heap: Heap, frame: int) -> bool:
+    """Since 3.12: the frame, on the stack of C, from which C code called Python. It has no variables."""
+    if heap.layout.minor < (3, 12):
+        return False
+    return heap.number(frame + heap.layout.frame_stacktop + _OWNER_BEHIND_STACKTOP, 1) == _OWNED_BY_C_STACK
 
 
 def _frame_objects(heap: Heap, thread: int) -> Iterator[tuple[int, str]]:
@@ -231,14 +245,22 @@ def _variables(heap: Heap, frame: int, code: int) -> Iterator[tuple[int, str]]:
 
 
 def stacks_to_read(image: Image, layout: Layout, runtime: int) -> Iterator[int]:
-    """Addresses on stacks of threads to be read beside the image: there 3.11 and 3.12 keep the frame in use."""
-    if layout.thread_cframe == ABSENT or not runtime:
+    """Addresses on stacks of threads to be read beside the image, each before the next is asked for.
+
+    There 3.11 and 3.12 keep which frame is in use, and since 3.12 there are frames from which C code called Python.
+    """
+    if not layout.has_new_frames or not runtime:
         return
     thread = image.word(image.word(runtime + layout.runtime_main) + layout.interpreter_threads)
     seen: set[int] = set()
     while thread and thread not in seen and len(seen) < _MOST_THREADS:
         seen.add(thread)
-        yield image.word(thread + layout.thread_cframe)
+        if layout.thread_cframe != ABSENT:
+            yield image.word(thread + layout.thread_cframe)
+        for frame in running_frames(image, layout, thread):
+            if image.find_one(frame) < 0:
+                yield frame
+                yield frame + layout.frame_localsplus
         thread = image.word(thread + layout.thread_next)
 
 
