@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memtui.cli.options import process_id
+from memtui.cli.progress import ProgressLine
 from memtui.errors import EXIT_OK, StopTooLongError, UsageError, WriteError
 
 if TYPE_CHECKING:
-    from memtui.heap.taking import PictureJob, Progress
+    from memtui.heap.taking import PictureJob
     from memtui.model.heap import PictureFacts
 
 HELP = "a heap picture in a file: every object, what it weighs, who holds it"
@@ -41,7 +42,6 @@ exit codes: 2 wrong usage, or the file cannot be written; 3 the process cannot b
 stderr); 4 it ended meanwhile; 130 interrupted: then no file is left.
 """
 _ROWS = 10
-_BAR = 24
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -119,38 +119,9 @@ def print_picture(facts: PictureFacts, *, as_json: bool) -> None:
         _print("\n".join(picture_as_text(facts, size, types, retainers)))
 
 
-class ProgressLine:
-    """Progress on stderr: one line that changes on a terminal, a line a step elsewhere, nothing when ``quiet``."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._terminal = not quiet and sys.stderr.isatty()
-        self._step = ""
-
-    def show(self, progress: Progress) -> None:
-        """One more step."""
-        if self._terminal:
-            full = round(_BAR * progress.fraction)
-            bar = "#" * full + "." * (_BAR - full)
-            print(
-                f"\r[{bar}] {100 * progress.fraction:3.0f} % {progress.step}\x1b[K",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
-        elif not self._quiet and progress.step != self._step:
-            print(f"memtui: {progress.step}", file=sys.stderr, flush=True)
-        self._step = progress.step
-
-    def end(self) -> None:
-        """Leave a clean line."""
-        if self._terminal and self._step:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-
 def _take(job: PictureJob, show: ProgressLine) -> PictureFacts:
     try:
-        return job.run(show.show)
+        return job.run(lambda progress: show.tell(progress.step, progress.fraction))
     except StopTooLongError as error:
         step = "If that is acceptable: --accept-stop. To count types without a stop: memtui profile PID --types"
         raise StopTooLongError(error.what, why=error.why, next_step=step) from error

@@ -16,7 +16,7 @@ from interpreters import Interpreter, interpreters
 from observed import line_from, running, until
 from own_terminal import Terminal
 
-from memtui.cli import main, snapshot
+from memtui.cli import main
 from memtui.errors import StopTooLongError, TargetDiedError
 from memtui.heap import taking
 from memtui.heap.taking import Progress
@@ -259,13 +259,13 @@ def test_what_a_job_refuses(
 def test_json_keeps_stderr_quiet_and_a_terminal_gets_a_bar(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quiet = snapshot.ProgressLine(quiet=True)
-    quiet.show(Progress("reading", 0.5))
+    quiet = ProgressLine(quiet=True)
+    quiet.tell("reading", 0.5)
     quiet.end()
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    bar = snapshot.ProgressLine(quiet=False)
-    bar.show(Progress("reading", 0.5))
+    bar = ProgressLine(quiet=False)
+    bar.tell("reading", 0.5)
     bar.end()
     assert "[############............]  50 % reading" in capsys.readouterr().err
 
