@@ -17,6 +17,7 @@ from observed import line_from, running, until
 from own_terminal import Terminal
 
 from memtui.cli import main
+from memtui.cli.progress import ProgressLine
 from memtui.errors import StopTooLongError, TargetDiedError
 from memtui.heap import taking
 from memtui.heap.taking import Progress
