@@ -24,13 +24,15 @@ from memtui.heap.file import facts_of, write_picture
 from memtui.heap.graph.analysis import analyse
 from memtui.heap.picture import Picture
 from memtui.heap.read.binaries import Binaries, binaries_of
+from memtui.heap.read.checks import UnknownLayoutError
 from memtui.heap.read.core import read_core
 from memtui.heap.read.image import PAGE_BYTES
-from memtui.heap.read.layout import layout_for
+from memtui.heap.read.layout import Layout, layout_for
 from memtui.heap.read.load import Loaded, load_image
 from memtui.heap.read.reader import Reader
 from memtui.heap.read.roots import stacks_to_read
 from memtui.model.units import format_bytes
+from memtui.observe.headroom import memory_rooms
 from memtui.observe.interpreter import Interpreter, find_interpreter
 from memtui.observe.maps import parse_maps, read_maps
 from memtui.observe.process import ProcessReader
@@ -42,7 +44,8 @@ _FRACTIONS = {
     "holders and retained sizes": 0.75, "writing": 0.85,
 }  # fmt: skip
 _READING_SHARE = 0.15
-_TIMES_ITS_MEMORY = 4
+_TIMES_ITS_MEMORY, _TIMES_WHEN_QUICK = 6, 4
+"""What reading takes at most, of the memory of the process: where it holds nothing but small objects."""
 _OWN_BYTES = 100 << 20
 
 
@@ -92,10 +95,18 @@ class Taker:
             return self._take_core()
         self._step("waiting for a good moment")
         interpreter = find_interpreter(self._pid)
-        _check_readable(interpreter)
+        layout = read_by_its_layout(self._pid, interpreter.minor, free_threaded=interpreter.free_threaded)
         facts = self._describe(interpreter)
-        _check_memory(self._pid, facts["rss_bytes"])
-        layout = layout_for(interpreter.minor)
+        check_room(self._pid, facts["rss_bytes"], bool(self._plan["quick"]), _available_bytes())
+        try:
+            return self._photograph_and_read(interpreter, layout, facts)
+        except UnknownLayoutError:
+            if self._plan["hold"]:
+                raise
+        self._step("waiting for a good moment")  # a thread may have been in the middle of changing an object
+        return self._photograph_and_read(interpreter, layout, facts)
+
+    def _photograph_and_read(self, interpreter: Interpreter, layout: Layout, facts: Facts) -> Picture:
         with binaries_of(self._pid, read_maps(self._pid)) as binaries:
             loaded, facts = self._load(interpreter, binaries, facts)
             reader = Reader(loaded.image, layout, _runtime(interpreter), self._step)
@@ -197,24 +208,28 @@ def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat().replace("+00:00", "Z")
 
 
-def _check_readable(interpreter: Interpreter) -> None:
-    if interpreter.free_threaded:
+def read_by_its_layout(pid: int, minor: tuple[int, int], *, free_threaded: bool) -> Layout:
+    """The layout of the Python that a process runs. Raises :class:`RefusedError` where it is not known."""
+    if free_threaded:
         raise RefusedError(
-            f"The heap of process {interpreter.pid} cannot be read from outside.",
+            f"The heap of process {pid} cannot be read from outside.",
             why="It runs a free-threaded Python, which lays out its objects in another way.",
         )
-    layout_for(interpreter.minor)
+    return layout_for(minor)
 
 
-def _check_memory(pid: int, rss_bytes: int) -> None:
-    """Raise :class:`RefusedError` when this machine has no room for reading."""
-    needed = rss_bytes * _TIMES_ITS_MEMORY + _OWN_BYTES
-    with open("/proc/meminfo") as file:
-        fields = dict(line.split(":", 1) for line in file)
-    available = int(fields["MemAvailable"].split()[0]) * 1024
-    if available < needed:
+def check_room(pid: int, rss_bytes: int, quick: bool, available_bytes: int) -> None:
+    """Raise :class:`RefusedError` when ``available_bytes`` are too few to read a process of ``rss_bytes``."""
+    needed = rss_bytes * (_TIMES_WHEN_QUICK if quick else _TIMES_ITS_MEMORY) + _OWN_BYTES
+    if available_bytes < needed:
         raise RefusedError(
             f"There is no room to read the heap of process {pid}.",
-            why=f"It takes about {format_bytes(needed)}, and {format_bytes(available)} are available.",
-            next_step="Types and counts without holders take less: memtui snapshot --quick.",
+            why=f"It takes up to {format_bytes(needed)}, and {format_bytes(available_bytes)} are available.",
+            next_step="" if quick else "Types and counts without holders take less: memtui snapshot --quick.",
         )
+
+
+def _available_bytes() -> int:
+    """What this process may take: of the machine, and of its own control groups."""
+    texts = (Path(name).read_text() for name in ("/proc/self/cgroup", "/proc/self/mountinfo", "/proc/meminfo"))
+    return min(room.free for room in memory_rooms(*texts))

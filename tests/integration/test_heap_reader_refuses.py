@@ -23,8 +23,8 @@ def fingerprint(picture: Picture) -> str:
     nodes, edges = picture.nodes, picture.edges
     columns = (
         nodes.addresses, nodes.sizes, nodes.types, nodes.lengths, nodes.flags, edges.starts, edges.targets,
-        edges.links, edges.numbers, picture.roots.nodes, picture.roots.groups, picture.texts.data, picture.texts.starts,
-        picture.numbers.values, picture.duplicates.nodes, picture.limits.most,
+        edges.links, edges.numbers, picture.roots.nodes, picture.roots.groups, picture.texts.data,
+        picture.texts.starts, picture.numbers.values, picture.duplicates.nodes, picture.limits.most,
     )  # fmt: skip
     digest = hashlib.sha256(repr((picture.types.names, picture.field_names, picture.roots.names)).encode())
     for column in columns:

@@ -33,6 +33,10 @@ _MODULE_DICT = 16
 """Offset of a module's dict (``Objects/moduleobject.c``)."""
 
 
+class UnknownLayoutError(RefusedError):
+    """Objects are not where they should be: another table is needed, or the memory changed while it was read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """A question; ``share`` of the cases that were right (of ``cases``), and how much it must be."""
@@ -50,7 +54,7 @@ class Check:
 
 
 def check_quickly(heap: Heap, strings: Strings) -> list[Check]:
-    """What can be asked without references. Raises :class:`RefusedError` when an answer is wrong."""
+    """What can be asked without references. Raises :class:`UnknownLayoutError` when one is wrong."""
     questions = chain(about_types(heap), about_containers(heap), about_code(heap), about_frames(heap))
     return _judge([*_answered(questions), _share("texts end in a zero", _texts(heap, strings), 0.995)])
 
@@ -58,7 +62,7 @@ def check_quickly(heap: Heap, strings: Strings) -> list[Check]:
 def run_checks(heap: Heap, strings: Strings, modules: int, explained: Answers, interpreter: int) -> list[Check]:
     """All checks. ``explained``: for each object whether its count is what was found, -1 where it has none.
 
-    ``interpreter``: address of its state, 0 when it is not known. Raises :class:`RefusedError` when one fails.
+    ``interpreter``: address of its state, 0 when it is not known. Raises :class:`UnknownLayoutError` when one fails.
     """
     checks = check_quickly(heap, strings)
     checks += _answered(about_elements(heap))
@@ -85,7 +89,7 @@ def _answered(questions: Iterable[Question]) -> list[Check]:
 def _judge(checks: list[Check]) -> list[Check]:
     failed = [one for one in checks if not one.passed]
     if failed:
-        raise RefusedError(
+        raise UnknownLayoutError(
             "The heap of this process is laid out in a way memtui does not know; it was not read.",
             why="; ".join(f"{one.name}: {one.share:.1%} of {one.cases}" for one in failed) + ".",
         )

@@ -49,7 +49,7 @@ def read_keys(image: Image, layout: Layout, start: Indices) -> Keys:
     free = words[start + layout.dk_usable // 8].astype(np.int64)
     first = start + layout.dk_indices // 8
     if layout.dk_size != ABSENT:
-        size = words[start + layout.dk_size // 8].astype(np.int64)
+        size = np.clip(words[start + layout.dk_size // 8].astype(np.int64), 0, _MOST)
         index_bytes = size * np.where(size <= 0xFF, 1, np.where(size <= 0xFFFF, 2, np.where(size < 1 << 32, 4, 8)))
         hashed = np.ones(len(start), bool)
     else:
