@@ -28,7 +28,7 @@ REQUESTS_PER_SECOND = 50
 TURN_SECONDS, STARVED_TURN_SECONDS, LONG_TURN_SECONDS = 0.005, 0.03, 0.1
 """Of work, in processor time, before the GIL is given away: usually, where this thread often waits for a processor,
 and where it waits long for the GIL."""
-GRIP_AFTER_SECONDS, LONG_WAIT_SECONDS, PATIENCE_SECONDS = 0.05, 0.2, 2.0
+GRIP_AFTER_SECONDS, LONG_WAIT_SECONDS, PATIENCE_SECONDS = 0.05, 0.2, 4.0
 LONG_WAITS_REMEMBERED_SECONDS = 60.0
 EXPECT_AFTER_SECONDS = 0.5
 _READ_BYTES = 65536

@@ -53,6 +53,10 @@ class _Looks:
             self._sizes.append(moved(sums.sizes, rows, count))
             self._counts.append(moved(sums.counts, rows, count))
             self._elements.append(moved(sums.elements, rows, count))
+        # Blocks of C memory are found by what looks like a pointer: their sizes are no evidence.
+        is_block = np.array([kind == last.type_rows.get("C memory") for kind in last.paths.tree.types], np.bool_)
+        for column in (*self._sizes, *self._counts):
+            column[is_block] = 0
 
     def looks(self) -> tuple[Look, ...]:
         """The pictures themselves."""

@@ -81,7 +81,7 @@ class LiveSession:
             climbed=self._deliver,
             rss_bytes=self._rss_now,
             outside=lambda: (self._watcher.rung, self._watcher.note),
-            snapshot=self._command,
+            snapshot=lambda command: self._desk.take(command),
             interval_seconds=options.interval_seconds,
             via=options.via,
             experimental=options.experimental,
