@@ -43,13 +43,20 @@ def frozen(python: str, *arguments: str) -> Iterator[Frozen]:
     with contextlib.ExitStack() as kept:
         with running(python, "-W", "ignore", *arguments) as process:
             line_from(process)
-            interpreter = find_interpreter(process.pid)
-            layout, runtime = layout_for(interpreter.minor), interpreter.symbols["_PyRuntime"]
-            binaries = kept.enter_context(binaries_of(process.pid, read_maps(process.pid)))
-            with photograph(process.pid, interpreter=interpreter, accept_stop=True) as photo:
-                loaded = load_image(photo.memory_fd, photo.pagemap_fd, parse_maps(photo.maps_text), binaries)
-                for address in stacks_to_read(loaded.image, layout, runtime):
-                    page = address & ~(PAGE_BYTES - 1)
-                    with contextlib.suppress(OSError):
-                        binaries.add_page(page, os.pread(photo.memory_fd, PAGE_BYTES, page))
+            heap = kept.enter_context(frozen_process(process.pid))
+        yield heap
+
+
+@contextlib.contextmanager
+def frozen_process(pid: int) -> Iterator[Frozen]:
+    """A process as it is now; it has gone on when the image is used."""
+    interpreter = find_interpreter(pid)
+    layout, runtime = layout_for(interpreter.minor), interpreter.symbols["_PyRuntime"]
+    with binaries_of(pid, read_maps(pid)) as binaries:
+        with photograph(pid, interpreter=interpreter, accept_stop=True) as photo:
+            loaded = load_image(photo.memory_fd, photo.pagemap_fd, parse_maps(photo.maps_text), binaries)
+            for address in stacks_to_read(loaded.image, layout, runtime):
+                page = address & ~(PAGE_BYTES - 1)
+                with contextlib.suppress(OSError):
+                    binaries.add_page(page, os.pread(photo.memory_fd, PAGE_BYTES, page))
         yield Frozen(loaded.image, layout, runtime)
