@@ -28,7 +28,7 @@ from memtui.heap.read.checks import UnknownLayoutError
 from memtui.heap.read.core import read_core
 from memtui.heap.read.image import PAGE_BYTES
 from memtui.heap.read.layout import Layout, layout_for
-from memtui.heap.read.load import Loaded, load_image
+from memtui.heap.read.load import KEEP_ALL_BYTES, Loaded, load_image
 from memtui.heap.read.reader import Reader
 from memtui.heap.read.roots import stacks_to_read
 from memtui.model.units import format_bytes
@@ -38,14 +38,17 @@ from memtui.observe.maps import parse_maps, read_maps
 from memtui.observe.process import ProcessReader
 from memtui.observe.smaps import read_classes
 
-_NICENESS = 5
+_NICENESS, _FIRST_TO_GO = 5, "1000"
 _FRACTIONS = {
     "waiting for a good moment": 0.0, "reading": 0.05, "objects": 0.2, "references": 0.4, "names": 0.6,
     "holders and retained sizes": 0.75, "writing": 0.85,
 }  # fmt: skip
 _READING_SHARE = 0.15
-_TIMES_ITS_MEMORY, _TIMES_WHEN_QUICK = 6, 4
-"""What reading takes at most, of the memory of the process: where it holds nothing but small objects."""
+_TIMES_ITS_MEMORY, _TIMES_WHEN_QUICK, _TIMES_OF_THE_REST = 5.0, 3.5, 2.5
+"""What reading takes of the memory of a process that holds nothing but small objects (``tests/benchmarks/heap.py``).
+
+Processes larger than ``KEEP_ALL_BYTES`` mostly hold large buffers, of which nothing is kept.
+"""
 _OWN_BYTES = 100 << 20
 
 
@@ -55,6 +58,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # leaves every with block in good order
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     os.nice(_NICENESS)  # the target comes first
+    with contextlib.suppress(OSError):  # also where memory runs out: this process ends, not the target
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
     try:
         path = Path(plan["path"])
         picture = Taker(plan).take()
@@ -220,7 +225,9 @@ def read_by_its_layout(pid: int, minor: tuple[int, int], *, free_threaded: bool)
 
 def check_room(pid: int, rss_bytes: int, quick: bool, available_bytes: int) -> None:
     """Raise :class:`RefusedError` when ``available_bytes`` are too few to read a process of ``rss_bytes``."""
-    needed = rss_bytes * (_TIMES_WHEN_QUICK if quick else _TIMES_ITS_MEMORY) + _OWN_BYTES
+    objects = min(rss_bytes, KEEP_ALL_BYTES)
+    times = _TIMES_WHEN_QUICK if quick else _TIMES_ITS_MEMORY
+    needed = int(objects * times + (rss_bytes - objects) * _TIMES_OF_THE_REST) + _OWN_BYTES
     if available_bytes < needed:
         raise RefusedError(
             f"There is no room to read the heap of process {pid}.",

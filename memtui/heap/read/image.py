@@ -52,6 +52,7 @@ class Image:
         """By region: one behind the last word of what follows it without a gap in the addresses."""
         self._shifts = starts - (self.first_words[:-1] << 3)
         self._clusters, self._pages = _page_table(self.regions, self.first_words)
+        self._page_view, self._word_view = self._pages.data, words.data  # many times as fast for single words
 
     def find(self, addresses: Words) -> Indices:
         """Index of the word at each address; -1 where the image has none or the address is not one of a word."""
@@ -67,9 +68,12 @@ class Image:
 
     def find_one(self, address: int) -> int:
         """Index of the word at ``address``, or -1."""
-        if not 0 <= address < 1 << 64:
-            return -1
-        return int(self.find(np.array([address], np.uint64))[0])
+        for start, end, first_page in self._clusters:
+            if start <= address < end:
+                at = address - start
+                page = self._page_view[first_page + (at >> 12)]
+                return (page << 9) + ((at & 4095) >> 3) if page >= 0 and not at & 7 else -1
+        return -1
 
     def addresses(self, indices: Indices) -> Words:
         """Where the words are in the process."""
@@ -93,7 +97,8 @@ class Image:
         """The 64-bit number at ``address``; 0 where there is none."""
         index = self.find_one(address)
         if index >= 0:
-            return int(self.words[index])
+            word: int = self._word_view[index]
+            return word
         return int.from_bytes(self.read(address, 8), "little")
 
     def text(self, address: int) -> str | None:

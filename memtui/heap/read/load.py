@@ -18,7 +18,7 @@ from memtui.observe.maps import Mapping
 _PIECE_BYTES = 8 << 20
 _CHUNK_BYTES = 64 << 10
 _SMALL_BYTES = 1 << 20
-_KEEP_ALL_BYTES = 768 << 20
+KEEP_ALL_BYTES = 768 << 20
 """Up to so much memory everything is kept; of more, only what could be references."""
 _GUARD_BYTES = 64 << 10
 
@@ -47,7 +47,7 @@ def load_image(
     total = sum(one.end - one.start for one in regions)
     words = _reserve(total)
     view = words.view(np.uint8).data
-    bounds = _bounds(regions) if total > _KEEP_ALL_BYTES else None
+    bounds = _bounds(regions) if total > KEEP_ALL_BYTES else None
     kept: list[Region] = []
     at = done = 0
     for region in regions:

@@ -101,7 +101,7 @@ class Gathered:
 
     def of(self, source: int) -> Gathered:
         """The references that one object holds, of rows that are sorted by source."""
-        begin, end = np.searchsorted(self.sources, [source, source + 1])
+        begin, end = np.searchsorted(self.sources, np.array([source, source + 1], self.sources.dtype))
         return self.part(int(begin), int(end))
 
 
