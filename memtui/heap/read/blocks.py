@@ -64,7 +64,7 @@ def find_blocks(heap: Heap, owned: Owned, missing: Indices) -> Blocks:
     pointers = _from_objects(heap, owned)
     for _ in range(_MOST_ROUNDS):
         fresh = search.open(pointers)
-        if not len(fresh):
+        if not len(fresh) or not search.lacks_something:
             break
         pointers = search.scan(fresh)
     return search.result()
@@ -83,6 +83,11 @@ class _Search:
         self._sizes: list[Indices] = [np.empty(0, np.int64)]
         self._edges: list[Gathered] = []
         self._words_left = _MOST_WORDS
+
+    @property
+    def lacks_something(self) -> bool:
+        """Whether there still are objects of which references were not found."""
+        return bool((self._lacking > 0).any())
 
     def open(self, pointers: _Pointers) -> Indices:
         """Blocks that these pointers lead to for the first time, by number; their edges are kept."""

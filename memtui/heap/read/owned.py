@@ -8,9 +8,10 @@ deque is a chain of blocks of 64 items), ``Objects/bytearrayobject.c``, ``Module
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memtui.heap.picture import Kind, Link
 from memtui.heap.read.bodies import stored_digits
@@ -39,10 +40,17 @@ class Owned:
     objects: Objects
     stretches: list[Stretches]
     extra_bytes: Indices
+    kinds: NDArray[np.uint8] = field(init=False)
+    """The kind of each object."""
+
+    def __post_init__(self) -> None:
+        self.kinds = self.classes.kinds[self.objects.row]
 
     def of_kind(self, *kinds: Kind) -> Indices:
         """Rows of the objects of these kinds."""
-        mine = np.isin(self.classes.kinds[self.objects.row], [int(kind) for kind in kinds])
+        mine = self.kinds == int(kinds[0])
+        for kind in kinds[1:]:
+            mine |= self.kinds == int(kind)
         return np.flatnonzero(mine)
 
     def field(self, rows: Indices, offset: int) -> Indices:
@@ -65,8 +73,7 @@ Collector = Callable[[Owned], None]
 
 def collect_bodies(owned: Owned) -> None:
     """The objects themselves, from behind their type on, as far as nothing more precise is known of them."""
-    objects, layout = owned.objects, owned.layout
-    kinds = owned.classes.kinds[objects.row]
+    objects, layout, kinds = owned.objects, owned.layout, owned.kinds
     heap_class = owned.classes.has(HEAP_TYPE)[objects.row]
     begin = objects.index + 2
     end = objects.index + ((objects.body_bytes + 7) >> 3)
@@ -80,9 +87,10 @@ def collect_bodies(owned: Owned) -> None:
     for kind in (Kind.INT, Kind.BYTES):
         mine = np.flatnonzero((kinds == kind) & heap_class)
         begin[mine] = objects.index[mine] + _payload_words(owned, mine, kind)
-    plain = np.isin(kinds, [Kind.INT, Kind.STR, Kind.BYTES, Kind.BYTEARRAY, Kind.ARRAY]) & ~heap_class
-    taken = plain | (kinds == Kind.LEAF) | ((kinds == Kind.FRAME) | (kinds == Kind.GENERATOR))
-    rows = np.flatnonzero(~taken & (end > begin))
+    plain, elsewhere = np.zeros(256, bool), np.zeros(256, bool)
+    plain[[Kind.INT, Kind.STR, Kind.BYTES, Kind.BYTEARRAY, Kind.ARRAY]] = True
+    elsewhere[[Kind.LEAF, Kind.FRAME, Kind.GENERATOR]] = True
+    rows = np.flatnonzero(~(plain[kinds] & ~heap_class) & ~elsewhere[kinds] & (end > begin))
     owned.add(Stretches(Link.FIELD, rows, begin[rows], end[rows] - begin[rows], is_body=True))
 
 
