@@ -28,7 +28,7 @@ from memtui.heap.read.classes import (
 )
 from memtui.heap.read.image import Image, Indices, Words
 from memtui.heap.read.layout import Layout
-from memtui.heap.read.pools import blocks_at
+from memtui.heap.read.pools import blocks_at, chunk_sizes_at
 
 Flags = NDArray[np.bool_]
 
@@ -36,6 +36,7 @@ _MOST_ROUNDS = 12
 _NOWHERE = 1 << 60
 _SMALLEST_POINTER = 0x400000
 _HEAD_BYTES, _MOST_BEGIN, _LARGEST_BLOCK_BYTES = 16, 0.99, 512
+_MOST_IN_CHUNKS = 0.95
 _LARGEST_OVERHANG_BYTES = 64 << 20
 
 
@@ -150,13 +151,19 @@ def _in_pools(
 
 
 def _ends_in_block(image: Image, classes: Classes, layout: Layout, found: Objects, block: Indices) -> Flags:
-    """Whether it ends in its block; what is in none does not run over a pool behind it."""
+    """Whether it ends in its block; what is in none is in a chunk of malloc, and does not run over a pool."""
     needed = found.body_bytes + in_front_bytes(classes, layout)[found.row]
     right: Flags = (block == 0) | (needed <= block) | found.tracked
-    large = np.flatnonzero((block == 0) & ~found.static & ~found.tracked & (found.body_bytes > _LARGEST_BLOCK_BYTES))
-    ends = image.addresses(found.index[large]) + (found.body_bytes[large] - 1).astype(np.uint64)
-    over, _ = blocks_at(image, layout, ends)
-    right[large] = over == 0
+    large = np.flatnonzero((block == 0) & ~found.static & (found.body_bytes > _LARGEST_BLOCK_BYTES))
+    addresses = image.addresses(found.index[large])
+    over, _ = blocks_at(image, layout, addresses + (found.body_bytes[large] - 1).astype(np.uint64))
+    right[large] = (over == 0) | found.tracked[large]
+    # Where the objects that are certain lie in chunks of malloc, so do the others.
+    head = in_front_bytes(classes, layout)[found.row[large]]
+    fits = chunk_sizes_at(image, addresses - head.astype(np.uint64)) >= needed[large]
+    certain = found.tracked[large] & (classes.kinds[found.row[large]] != Kind.TYPE)
+    if certain.any() and fits[certain].mean() >= _MOST_IN_CHUNKS:
+        right[large] &= fits | found.tracked[large]
     return right
 
 

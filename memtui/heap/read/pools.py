@@ -12,6 +12,7 @@ from memtui.heap.read.image import Image, Indices, Words
 from memtui.heap.read.layout import Layout
 
 HEAD_BYTES, SIZE_CLASSES = 48, 32
+_SMALLEST_CHUNK_BYTES, _LARGEST_CHUNK_BYTES = 32, 1 << 40
 _IN_USE, _NUMBERS, _OFFSETS = 0, 4, 5
 """Words of the head: blocks in use; arena and size class; offset of the next block and of the last one."""
 
@@ -42,6 +43,21 @@ def blocks_at(image: Image, layout: Layout, addresses: Words) -> tuple[Indices, 
     block = block_sizes_of(image, layout, image.find(bases))[which]
     into = (addresses & (size - np.uint64(1))).astype(np.int64) - HEAD_BYTES
     return block, into % np.maximum(block, 1)
+
+
+def chunk_sizes_at(image: Image, addresses: Words) -> Indices:
+    """Bytes that a chunk of glibc's ``malloc`` has room for that begins at each address; 0 where none seems to.
+
+    The word in front is size and flags (``malloc/malloc.c``); the chunk behind says that this one is in use, unless
+    it is mapped by itself or that word is not in the image.
+    """
+    head = image.find(addresses - np.uint64(8))
+    word = np.where(head >= 0, image.words[np.maximum(head, 0)], np.uint64(0))
+    size = (word & ~np.uint64(7)).astype(np.int64)
+    sane = (size >= _SMALLEST_CHUNK_BYTES) & (size < _LARGEST_CHUNK_BYTES) & (size & 15 == 0)
+    behind = image.find(addresses + np.where(sane, size, 0).astype(np.uint64) - np.uint64(8))
+    in_use = (behind < 0) | (image.words[np.maximum(behind, 0)] & np.uint64(1) == 1) | (word & np.uint64(2) != 0)
+    return np.where(sane & in_use, size - 8, 0)
 
 
 def _runs(numbers: Words) -> tuple[Words, Indices]:
