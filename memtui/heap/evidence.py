@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 
 from memtui.heap.graph.chains import Chains
-from memtui.heap.growth import GrownRow, Growth
+from memtui.heap.growth import BLOCK_NAME, GrownRow, Growth
 from memtui.heap.matching import moved, same_paths
 from memtui.heap.picture import NOBODY, IntColumn, Kind, Link
 from memtui.heap.shelf import Shelf
@@ -54,7 +54,7 @@ class _Looks:
             self._counts.append(moved(sums.counts, rows, count))
             self._elements.append(moved(sums.elements, rows, count))
         # Blocks of C memory are found by what looks like a pointer: their sizes are no evidence.
-        is_block = np.array([kind == last.type_rows.get("C memory") for kind in last.paths.tree.types], np.bool_)
+        is_block = np.array([kind == last.type_rows.get(BLOCK_NAME) for kind in last.paths.tree.types], np.bool_)
         for column in (*self._sizes, *self._counts):
             column[is_block] = 0
 

@@ -34,6 +34,8 @@ _USUAL_CACHES = frozenset(
         "_strptime._regex_cache",
     }
 )
+BLOCK_NAME = "C memory"
+"""The type of what is no object; see :class:`memtui.heap.picture.Kind`."""
 _ENOUGH = 0.5
 """A container explains a path when it gained at least this share of the objects that the path gained."""
 _ALONE = 0.9
@@ -92,6 +94,9 @@ class Growth:
         self._retained_before = moved(before.retained_by_path, self._same, count)
         self._count_change = new.counts - self._count_before
         self._size_change = new.sizes - self._size_before
+        # Blocks of C memory are found by what looks like a pointer; that more of them were found is no growth.
+        blocks = np.array([kind == after.type_rows.get(BLOCK_NAME) for kind in self._tree.types], np.bool_)
+        self._count_change[blocks] = self._size_change[blocks] = 0
         self._grown = self._containers(count)
 
     def rows(self, limit: int) -> list[HeapDiffRow]:
