@@ -63,7 +63,7 @@ class HeadlessWatch:
             self._wait_until(at)
             if self._over() or self._obstacle:
                 break
-            self._look(number, is_last=number == len(times) - 1)
+            self._look(number)
         self._wait_until(self._plan.seconds)
         self._await_evidence()
         return Watched(self._session.state, self._obstacle, self._taken)
@@ -85,10 +85,11 @@ class HeadlessWatch:
             if now != count:
                 count, since = now, self._passed()
 
-    def _look(self, number: int, *, is_last: bool) -> None:
+    def _look(self, number: int) -> None:
         before = self._session.state
         events = len(before.events)
-        self._session.request(TakeSnapshot(accept_stop=self._plan.accept_stop, compare=is_last))
+        # Compared from the second on: the target may end before the last one.
+        self._session.request(TakeSnapshot(accept_stop=self._plan.accept_stop, compare=number > 0))
         end = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < end and not self._over():
             state = self._session.state
@@ -110,12 +111,11 @@ class HeadlessWatch:
         if self._taken < 2:
             return
         end = time.monotonic() + _PATIENCE_SECONDS
-        events = len(self._session.state.events)
         while time.monotonic() < end and not self._stopped:
             state = self._session.state
             if state.evidence is not None and len(state.evidence.looks) >= min(self._taken, _MOST_LOOKS):
                 return
-            if any(one.text.startswith("No diagnosis") for one in state.events[events - 1 :]):
+            if any(one.text.startswith("No diagnosis") for one in state.events):
                 return
             self._tell("comparing the pictures", 1.0)
             time.sleep(_POLL_SECONDS)

@@ -87,7 +87,7 @@ def test_an_observed_process_has_no_agent_figures() -> None:
         "count": 0, "threshold": 700, "collections": 90, "collected": 5, "uncollectable": 0,
     }  # fmt: skip
     assert report["gc"]["pauses_seconds"]["max"] is None
-    assert report["verdict"]["state"] in ("healthy", "inconclusive")
+    assert report["verdict"]["state"] == "inconclusive"
     assert report["memory"]["trend"] == "stable"
     assert report["memory"]["uss_bytes"]["last"] is None
 

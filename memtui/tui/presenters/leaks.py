@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from memtui.analysis.diagnosis.diagnose import Diagnosis, diagnose
 from memtui.model.evidence import GrownHolder
 from memtui.model.state import State
@@ -48,11 +46,6 @@ def headline(diagnosis: Diagnosis) -> Line:
     if verdict.pressure is not None:
         parts.append(Span("  memory pressure", "bad"))
     return line(*parts)
-
-
-def shown(diagnosis: Diagnosis, expected: Collection[str]) -> list[Suspect]:
-    """The suspects without those that the user said are expected."""
-    return [one for one in diagnosis.suspects if one.signature not in expected]
 
 
 def suspect_line(one: Suspect, width: int) -> Line:
