@@ -104,17 +104,16 @@ def _original(module: str, name: str) -> "Any":
     return gevent.get_original(module, name) if gevent is not None else getattr(__import__(module), name)
 
 
-class _Interval:
-    """While it lives the process has this switch interval; its end leaves the one that was found."""
+class _Found:
+    """The switch interval that was found. The end of this object brings it back, unless it was changed since."""
 
-    def __init__(self, seconds: float) -> None:
-        self._found = sys.getswitchinterval()
-        sys.setswitchinterval(seconds)
-        self._own = sys.getswitchinterval()
+    def __init__(self, seconds: float, changed_to: float) -> None:
+        self.seconds = seconds
+        self.changed_to = changed_to
 
     def __del__(self) -> None:
-        if sys.getswitchinterval() == self._own:
-            sys.setswitchinterval(self._found + 5e-7)  # whole microseconds are cut off, not rounded
+        if sys.getswitchinterval() == self.changed_to:
+            sys.setswitchinterval(self.seconds + 5e-7)  # whole microseconds are cut off, not rounded
 
 
 # Each call that may wait gives the GIL away, and a busy program keeps it for a whole switch interval: there are few
@@ -130,21 +129,25 @@ class _Arrival:
 
     def __init__(self, first: bool) -> None:
         self.greeted = first
-        # In a forked child this thread does not exist: its thread-local data ends there, and with it the haste.
-        self._haste: "Any" = _original("_thread", "_local")()
+        # In a forked child this thread does not exist: its local data ends there, and with it the haste. Nothing else
+        # refers to what is in it (what a frame refers to is never freed there).
+        self._own: "Any" = _original("_thread", "_local")()
+        self._found = self._hasty = 0.0
         self._interval_seconds = _HASTY_SECONDS
         self._began = 0.0
         self.hurry()
 
     def hurry(self) -> None:
-        if self.greeted and not self._haste.__dict__:
+        if self.greeted and not self._hasty:
             self._began = time.monotonic() - time.thread_time()
-            self._haste.now = _Interval(self._interval_seconds)
+            self._found, self._hasty = sys.getswitchinterval(), 1e-6 * int(1e6 * self._interval_seconds)
+            self._own.found = _Found(self._found, self._hasty)
+            sys.setswitchinterval(self._interval_seconds)
 
     def look(self) -> None:
         """Hold on to the GIL from now on, if waiting for it has taken long."""
         waited = time.monotonic() - time.thread_time() - self._began
-        if self._haste.__dict__ and waited > _LONG_WAIT_SECONDS and waited > _LONG_WAIT_SECONDS + _starved_seconds():
+        if self._hasty and waited > _LONG_WAIT_SECONDS and waited > _LONG_WAIT_SECONDS + _starved_seconds():
             self._interval_seconds = _GRIP_SECONDS
             self.rest()
             self.hurry()
@@ -155,7 +158,11 @@ class _Arrival:
             channel.sendall(b"".join(map(_frame, _greeting())))
 
     def rest(self) -> None:
-        self._haste.__dict__.clear()
+        if self._hasty:
+            if sys.getswitchinterval() == self._hasty:
+                sys.setswitchinterval(self._found + 5e-7)
+            self._hasty = 0.0
+            del self._own.found
 
 
 def _starved_seconds() -> float:

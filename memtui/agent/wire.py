@@ -59,17 +59,46 @@ class TooBusy(Exception):
     """The target keeps the GIL for so long at a time that the work would take many seconds."""
 
 
-class _Interval:
-    """While it lives the process has this switch interval; its end leaves the one that was found."""
+class _Found:
+    """The switch interval that was found. The end of this object brings it back, unless it was changed since."""
 
-    def __init__(self, seconds: float) -> None:
-        self._found = sys.getswitchinterval()
-        sys.setswitchinterval(seconds)
-        self._own = sys.getswitchinterval()
+    def __init__(self, seconds: float, changed_to: float) -> None:
+        self.seconds = seconds
+        self.changed_to = changed_to
 
     def __del__(self) -> None:
-        if sys.getswitchinterval() == self._own:
-            sys.setswitchinterval(self._found + 5e-7)  # whole microseconds are cut off, not rounded
+        if sys.getswitchinterval() == self.changed_to:
+            sys.setswitchinterval(self.seconds + 5e-7)  # whole microseconds are cut off, not rounded
+
+
+class Grip:
+    """Another switch interval for the process, until `end`.
+
+    A child that is forked meanwhile does not have this thread: there the interval ends with the thread's local data.
+    So that this never fails, whatever instruction the fork comes at, nothing else refers to `_Found` (what a frame
+    refers to is never freed in the child); it is there before the change, and it goes after the change is undone.
+    """
+
+    __slots__ = ("_changed_to", "_found", "_own")
+
+    def __init__(self) -> None:
+        self._own: Any = original("_thread", "_local")()
+        self._changed_to = 0.0
+
+    def begin(self, seconds: float) -> None:
+        """Change it to this, in place of any earlier change."""
+        self.end()
+        self._found, self._changed_to = sys.getswitchinterval(), 1e-6 * int(1e6 * seconds)
+        self._own.found = _Found(self._found, self._changed_to)
+        sys.setswitchinterval(seconds)
+
+    def end(self) -> None:
+        """As it was found, unless somebody else has changed it since."""
+        if self._changed_to:
+            if sys.getswitchinterval() == self._changed_to:
+                sys.setswitchinterval(self._found + 5e-7)
+            self._changed_to = 0.0
+            del self._own.found
 
 
 def starved_seconds() -> float:
@@ -97,7 +126,7 @@ class Pace:
     def __init__(self) -> None:
         self._turn_seconds = TURN_SECONDS
         self._patience_seconds = PATIENCE_SECONDS
-        self._grip: Any = None
+        self._grip = Grip()
         self._starved = starved_seconds()
         self._wall, self._work = monotonic(), thread_time()
         if self._wall < _expected_until[0]:
@@ -128,10 +157,10 @@ class Pace:
     def _take_grip(self, seconds: float) -> None:
         if seconds > self._turn_seconds:
             self._turn_seconds = seconds
-            self._grip = None
-            # It ends with this object; in a forked child, which has not this thread, with the thread's local data.
-            self._grip = original("_thread", "_local")()
-            self._grip.interval = _Interval(seconds)
+            self._grip.begin(seconds)
+
+    def __del__(self) -> None:
+        self._grip.end()
 
 
 _sleep = original("time", "sleep")

@@ -15,6 +15,7 @@ import pytest
 from attach_driver import PROGRAM, ask, known_line, leave, state, target, tasks, tracer, wait_until
 from interpreters import Interpreter, current, interpreters
 
+import memtui.agent
 from memtui.attach import inject
 from memtui.attach.helper_process import HelperProcess
 from memtui.attach.inject import Attached, attach_agent
@@ -352,6 +353,18 @@ def test_a_child_forked_while_the_agent_arrives_is_not_in_haste(interpreter: Int
             leave(attached)
         process.kill()
         assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("what", ["grip", "haste"])
+def test_no_child_keeps_another_switch_interval_whenever_it_is_forked(interpreter: Interpreter, what: str) -> None:
+    agent = Path(memtui.agent.__file__).parent
+    program = PROGRAM.with_name("forked_at_every_step.py")
+    command = [interpreter.path, "-W", "ignore", str(program), str(agent), what]
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout.split()
+    forks, changed, kept = map(int, printed[:3])
+    assert forks > changed > 10
+    assert kept == 0
+    assert printed[3] == "True"
 
 
 def test_a_target_that_ends_while_it_is_attached_to(monkeypatch: pytest.MonkeyPatch) -> None:

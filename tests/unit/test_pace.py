@@ -97,9 +97,11 @@ def test_many_short_waits_are_no_reason_to(clocks: Clocks) -> None:
 
 def test_an_interval_that_the_program_sets_meanwhile_stays(clocks: Clocks) -> None:
     found = sys.getswitchinterval()
-    interval = wire._Interval(0.1)
+    grip = wire.Grip()
+    grip.begin(0.1)
     sys.setswitchinterval(0.003)
-    del interval
+    grip.end()
+    del grip
     assert sys.getswitchinterval() == pytest.approx(0.003)
     sys.setswitchinterval(found)
 
