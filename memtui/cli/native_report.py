@@ -15,20 +15,22 @@ if TYPE_CHECKING:
 
 _ABOUT = """\
 Reads a recording that memray made (with memtui native, memray run or memray attach). Without an option it prints the
-native call sites and memray's statistics, and writes memray's table and flame graph of what was not freed as HTML
-files beside the recording. With options, only what they ask for.
+native call sites and memray's statistics, and writes what was not freed as files beside the recording: memray's table
+and flame graph (HTML), and a profile for https://www.speedscope.app (JSON). With options, only what they ask for.
 """
 _EXAMPLES = """\
 examples:
-  memtui native report x.bin                              all of it; writes x.table.html and x.flamegraph.html
+  memtui native report x.bin                              all of it; writes x.table.html, x.flamegraph.html, ...
   memtui native report x.bin --stats
   memtui native report x.bin --flamegraph out.html --table table.html
+  memtui native report x.bin --speedscope                 writes x.speedscope.json
   memtui native report x.bin --json | jq '.sites[0]'      the call sites; with --stats, the statistics
 
 exit codes: 2 for a file that is no recording, is damaged, or was written by a memray that memtui's cannot read.
 """
 _BESIDE = Path()
-_PAGES = ("table", "flamegraph")
+_PAGES = {"table": "html", "flamegraph": "html", "speedscope": "json"}
+"""The files there may be, and how their names end."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,9 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "memtui native report [options] FILE"
     parser.add_argument("file", metavar="FILE", type=Path, nargs="?", help="the recording")
     parser.add_argument("--stats", action="store_true", help="memray's statistics")
-    for page in _PAGES:
+    for page, ending in _PAGES.items():
         parser.add_argument(
-            f"--{page}", metavar="OUT.html", type=Path, nargs="?", const=_BESIDE, help=f"write memray's {page}"
+            f"--{page}", metavar=f"OUT.{ending}", type=Path, nargs="?", const=_BESIDE, help=f"write memray's {page}"
         )
     add_limit(parser)
 
@@ -56,10 +58,10 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Nam
             setattr(args, page, _BESIDE)
     if args.file is None:
         parser.error("the FILE of a recording is missing")
-    args.all = not (args.stats or args.table or args.flamegraph or args.json)
-    for page in _PAGES:
+    args.all = not (args.stats or args.json or any(getattr(args, page) for page in _PAGES))
+    for page, ending in _PAGES.items():
         if args.all or getattr(args, page) == _BESIDE:
-            setattr(args, page, args.file.with_name(f"{args.file.stem}.{page}.html"))
+            setattr(args, page, args.file.with_name(f"{args.file.stem}.{page}.{ending}"))
         check_output(getattr(args, page))
     return args
 
@@ -74,15 +76,16 @@ def run(args: argparse.Namespace) -> int:
         print_text(
             json.dumps({"schema": "memtui.native-stats/1", "file": str(args.file), **_figures(recorded)}, indent=2)
         )
-    elif args.all or (args.json and not pages):
+    elif args.all or args.json:
         recorded.check()
-        show(argparse.Namespace(json=args.json, limit=args.limit, file=None), recorded, None)
+        file = args.file if args.json else None
+        show(argparse.Namespace(json=args.json, limit=args.limit, file=file), recorded, None)
     if args.all or (args.stats and not args.json):
         print_text(f"\n{_text(recorded)}")
     for page in pages:
         out = getattr(args, page)
         recorded.write_page(page, out)
-        say(f"memray's {page} is in {out}")
+        say(f"The {page} is in {out}")
     return EXIT_OK
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from memtui.native.facts import Frame, Kind
+from memtui.model.native import Frame, Kind
 from memtui.native.frames import NativeFrames, read_frames
 from memtui.native.libraries import extension_name
 from memtui.native.sites import Site, Sites

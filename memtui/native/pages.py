@@ -1,10 +1,13 @@
-"""memray's own reports of a recording: statistics, table, flame graph. Only for the process that reads it."""
+"""memray's own reports of a recording: statistics, table, flame graph, speedscope. Only for what reads it."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
 from typing import Any
+
+from memtui.native.speedscope import speedscope_profile
 
 _LARGEST = 10
 
@@ -54,6 +57,26 @@ def write_page(path: str, kind: str, out: str) -> str:
                 inverted=False,
                 no_web=True,
             )
+    return out
+
+
+def write_speedscope(path: str, out: str) -> str:
+    """Write what was not freed as a profile for https://www.speedscope.app: weights in bytes, and in allocations."""
+    import memray
+    from memray.reporters import transform
+
+    has_one = "speedscope" in getattr(transform.TransformReporter, "SUFFIX_MAP", ())
+    with memray.FileReader(path) as reader, open(out, "w", encoding="utf-8") as file:
+        facts = reader.metadata
+        records = reader.get_leaked_allocation_records(merge_threads=True)
+        if has_one:
+            factory: Any = transform.TransformReporter
+            page = factory(records, format="speedscope", native_traces=facts.has_native_traces, memory_records=())
+            page.render(
+                outfile=file, metadata=facts, show_memory_leaks=True, merge_threads=True, inverted=False, no_web=True
+            )
+        else:  # memray writes it since 1.20
+            json.dump(speedscope_profile(records, facts.command_line, facts.has_native_traces), file)
     return out
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from memtui.errors import UsageError, WriteError
-from memtui.native.facts import Frame, Kind, NativeLibrary, NativeReport, NativeSite
+from memtui.model.native import Frame, Kind, NativeLibrary, NativeReport, NativeSite
 
 _MAGIC = b"memray"
 _COMPRESSED = b"\x04\x22\x4d\x18"
@@ -49,7 +49,10 @@ class Recorded:
         return dict(self._ask("stats"))
 
     def write_page(self, kind: str, out: Path) -> None:
-        """Write memray's ``table`` or ``flamegraph`` as HTML. Raises UsageError, WriteError."""
+        """Write memray's ``table`` or ``flamegraph`` as HTML, or ``speedscope`` as JSON.
+
+        Raises UsageError, WriteError.
+        """
         self._check_magic()
         part = out.with_name(f".{out.name}.{os.getpid()}.part")
         try:

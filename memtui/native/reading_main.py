@@ -38,6 +38,8 @@ def _do(asked: dict[str, Any]) -> Any:
         return analysis.analyse(path, asked["root"], asked["limit"], tuple(asked["fds"]))
     if asked["do"] == "stats":
         return pages.stats(path)
+    if asked["do"] == "speedscope":
+        return pages.write_speedscope(path, asked["out"])
     return pages.write_page(path, asked["do"], asked["out"])
 
 

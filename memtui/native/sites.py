@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memtui.native.facts import Frame, Kind
+from memtui.model.native import Frame, Kind
 from memtui.native.frames import NativeFrames
 from memtui.native.libraries import is_python, is_runtime
 from memtui.native.symbols import Functions

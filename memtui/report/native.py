@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+from memtui.model.native import Frame, Kind, NativeLibrary, NativeReport, NativeSite
 from memtui.model.units import format_bytes, format_count, format_seconds
-from memtui.native.facts import Frame, Kind, NativeLibrary, NativeReport, NativeSite
 from memtui.report.pictures import printable
 
 SCHEMA = "memtui.native/1"
@@ -32,6 +35,13 @@ def native_as_json(report: NativeReport, ended: str | None, file: str | None) ->
     for row in (*rows["sites"], *rows["libraries"]):
         row["kind"] = row["kind"].value
     return {"schema": SCHEMA, "file": file, "ended": ended, **rows, "note": NOTE}
+
+
+@cache
+def load_native_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) that every document of :func:`native_as_json` validates against."""
+    schema: dict[str, Any] = json.loads((Path(__file__).parent / "native_schema.json").read_bytes())
+    return schema
 
 
 def native_as_text(report: NativeReport) -> Iterator[str]:

@@ -16,9 +16,11 @@ from pathlib import Path
 
 import pytest
 from interpreters import interpreters
+from jsonschema import Draft202012Validator
 
 from memtui.errors import UsageError
 from memtui.native.reader import Recorded
+from memtui.report.native import load_native_schema
 
 LEAK = Path(__file__).parents[1] / "programs" / "native_leak.py"
 AGENT = Path(__file__).parents[2] / "memtui" / "agent" / "native.py"
@@ -98,6 +100,7 @@ def test_a_leak_is_named_and_nothing_stays(tmp_path: Path) -> None:
     found = json.loads(out)
     first = found["sites"][0]
     assert code == 0
+    Draft202012Validator(load_native_schema()).validate(found)
     assert (found["ended"], found["file"]) == ("time", str(kept))
     assert (first["kind"], first["extension"]) == ("extension", "_ctypes")
     assert first["size_bytes"] == 3001 * first["count"] > 300_000
@@ -202,6 +205,7 @@ def test_a_program_is_run_under_memray(tmp_path: Path) -> None:
     code, out, _ = native("run", "--for", "30s", "--json", "-o", str(kept), str(LEAK), "leak", "1")
     assert code == 0
     found = json.loads(out)
+    Draft202012Validator(load_native_schema()).validate(found)
     assert found["ended"] == "itself"
     assert any(one["extension"] == "_ctypes" and one["size_bytes"] > 100_000 for one in found["libraries"])
 
@@ -238,6 +242,11 @@ def test_memrays_reports(recorded: Path) -> None:
         text = recorded.with_name(f"x.{page}.html").read_text("utf-8")
         assert text.lstrip().lower().startswith("<!doctype html")
         assert "take" in text
+    profile = json.loads(recorded.with_name("x.speedscope.json").read_text("utf-8"))
+    memory = next(one for one in profile["profiles"] if one["unit"] == "bytes")
+    names = [profile["shared"]["frames"][place]["name"] for stack in memory["samples"] for place in stack]
+    assert sum(memory["weights"]) > 100_000
+    assert {"take", "_PyEval_EvalFrameDefault"} <= set(names), "native frames are in it"
     stats = json.loads(native("report", str(recorded), "--stats", "--json")[1])
     assert stats["total_allocations"] > 50
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from memtui.cli import main, native_report
 from memtui.errors import UsageError
-from memtui.native.facts import Frame, Kind, NativeLibrary, NativeReport, NativeSite
+from memtui.model.native import Frame, Kind, NativeLibrary, NativeReport, NativeSite
 from memtui.native.frames import NativeFrames
 from memtui.native.libraries import extension_name, is_python, is_runtime
 from memtui.native.reader import Recorded
 from memtui.native.recording import Requirement
 from memtui.native.sites import Sites
+from memtui.native.speedscope import speedscope_profile
 from memtui.native.symbols import Functions
-from memtui.report.native import NOTE, native_as_json, native_as_text
+from memtui.report.native import NOTE, load_native_schema, native_as_json, native_as_text
 
 SITE = "/venv/lib/python3.11/site-packages"
 
@@ -164,6 +168,7 @@ class TestReportArguments:
     def test_without_options_it_is_all(self) -> None:
         args = parsed("x.bin")
         assert (args.all, args.table, args.flamegraph) == (True, Path("x.table.html"), Path("x.flamegraph.html"))
+        assert args.speedscope == Path("x.speedscope.json")
 
     def test_one_page_alone(self) -> None:
         args = parsed("--table", "x.bin")
@@ -203,7 +208,39 @@ def test_text_names_extension_place_and_python_line() -> None:
 
 def test_json_has_plain_values() -> None:
     found = native_as_json(report(), "time", None)
+    Draft202012Validator(load_native_schema()).validate(json.loads(json.dumps(found)))
     assert found["schema"] == "memtui.native/1"
     assert found["sites"][0]["kind"] == found["libraries"][0]["kind"] == "extension"
     assert found["seconds"] is None
     assert os.path.basename(found["libraries"][0]["library"]) == "ujson.so"
+
+
+class Record:
+    """An allocation record as memray's reader gives it."""
+
+    def __init__(self, size: int, count: int, *places: tuple[str, str, int]) -> None:
+        self.size, self.n_allocations, self._places = size, count, places
+
+    def stack_trace(self) -> list[tuple[str, str, int]]:
+        return list(self._places)[1:]
+
+    def hybrid_stack_trace(self) -> list[tuple[str, str, int]]:
+        return list(self._places)
+
+
+def test_a_schema_that_refuses_what_is_wrong() -> None:
+    found = native_as_json(report(), "time", None)
+    for wrong in ({"ended": "never"}, {"schema": "memtui.native/2"}, {"count": -1}, {"more": 1}):
+        assert not Draft202012Validator(load_native_schema()).is_valid(json.loads(json.dumps({**found, **wrong})))
+
+
+def test_speedscope_without_memrays_own() -> None:
+    inner, outer = ("decode", "ujson.c", 0), ("take", "app.py", 3)
+    records: list[Any] = [Record(100, 2, inner, outer), Record(50, 1, inner, outer), Record(7, 1, outer, outer)]
+    found = speedscope_profile(records, "app.py", native=True)
+    assert found["shared"]["frames"][0] == {"name": "take", "file": "app.py", "line": 3}
+    assert found["shared"]["frames"][1] == {"name": "decode", "file": "ujson.c"}
+    memory, allocations = found["profiles"]
+    assert (memory["samples"], memory["weights"], memory["endValue"]) == ([[0, 1], [0, 0]], [150, 7], 157)
+    assert (allocations["weights"], allocations["unit"]) == ([3, 1], "none")
+    assert speedscope_profile(records, "app.py", native=False)["profiles"][0]["samples"] == [[0]]

@@ -1,4 +1,4 @@
-"""What a recording of native allocations says."""
+"""Native allocations: a recording under way, and what one says."""
 
 from __future__ import annotations
 
@@ -82,3 +82,27 @@ class NativeReport:
     site_count: int
     sites: tuple[NativeSite, ...]
     libraries: tuple[NativeLibrary, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NativeProgress:
+    """A recording in the session's target: what is being done, and the seconds left of it where that is known."""
+
+    step: str
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NativeResult:
+    """A recording of the session's target that is over and was read.
+
+    ``ended``: ``time``, ``size``, ``space`` (its file system is full), ``asked`` or ``died``. ``file``: where it is
+    kept, None when it could not be. ``start_seconds``: what memray's start took in the process.
+    """
+
+    report: NativeReport
+    file: str | None
+    ended: str
+    start_seconds: float
+    at_seconds: float
+    """Session time at its end."""
