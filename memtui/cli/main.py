@@ -26,6 +26,7 @@ COMMANDS = {
     "open": "memtui.cli.open",
     "diagnostics": "memtui.cli.diagnostics",
     "native": "memtui.cli.native",
+    "configure": "memtui.cli.configure",
 }
 """Name of a command, and the module that has ``HELP``, ``configure(parser)`` and ``run(args)`` for it.
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
-import secrets
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from memtui.atomic import replace_file
 from memtui.errors import WriteError
 from memtui.model.state import State
 
@@ -41,7 +41,7 @@ def write_report(path: str | Path, report: dict[str, Any]) -> Path:
             target.write_bytes(content)
         else:
             target = target.resolve()
-            _replace(target, content)
+            replace_file(target, content)
     except (OSError, ValueError, RuntimeError) as error:
         why, next_step = _explain(error)
         raise WriteError(f"The report was not written to {path}.", why=f"{why}.", next_step=next_step) from error
@@ -68,23 +68,6 @@ def _writable_directory() -> Path:
     except OSError:  # the directory was deleted
         return Path(tempfile.gettempdir())
     return here if os.access(here, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
-
-
-def _replace(target: Path, content: bytes) -> None:
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    partial = target.with_name(f".memtui-{secrets.token_hex(8)}.tmp")
-    # Opened by hand and not by tempfile, so that the file gets the permissions of any other new file.
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def _explain(error: Exception) -> tuple[str, str]:

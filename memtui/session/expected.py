@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
 from memtui import paths
+from memtui.atomic import replace_file
 from memtui.errors import WriteError
 
 _MOST = 10_000
@@ -33,12 +32,10 @@ def load_expected() -> dict[str, str]:
 def save_expected(expected: Mapping[str, str]) -> Path:
     """Keep them, all or what was there before. Raises WriteError."""
     file = expected_file()
-    partial = file.with_name(f".{file.name}-{secrets.token_hex(4)}.tmp")
+    content = json.dumps(dict(expected), indent=1, sort_keys=True) + "\n"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(dict(expected), indent=1, sort_keys=True) + "\n", "utf-8")
-        os.replace(partial, file)
+        replace_file(file, content.encode("utf-8"))
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise WriteError(f"What is expected was not kept in {file}.", why=f"{error.strerror}.") from error
     return file

@@ -1,12 +1,16 @@
-"""Every key of the dashboard in one table: bindings, footer, help screen and README are made from it."""
+"""Every key of the dashboard in one table: bindings, footer, help screen and README are made from it.
+
+``memtui configure`` lists it too, so that Textual is loaded only where bindings are made.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from textual.binding import Binding
+if TYPE_CHECKING:
+    from textual.binding import Binding
 
 Scope = Literal["app", "dashboard", "diff", "heap", "leaks"]
 
@@ -90,6 +94,8 @@ _KEY_NAMES = {"question_mark": "?", "slash": "/", "escape": "esc"}
 
 def bindings(scope: Scope) -> list[Binding]:
     """The Textual bindings of one screen (``app``: of all of them)."""
+    from textual.binding import Binding
+
     return [
         Binding(one.key, f"{_target(one)}{one.method}", one.label, tooltip=one.tooltip, id=one.id, show=False)
         for one in ACTIONS

@@ -7,19 +7,15 @@ import os
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from textual.keys import KEY_NAME_REPLACEMENTS, Keys
 from textual.theme import Theme
 
-from memtui import paths
+from memtui.config import Setting, load
 from memtui.tui.actions import ACTIONS, RESERVED_KEYS, Action, Scope, key_name
 from memtui.tui.themes import ANSI_THEME, DEFAULT_THEME, load_themes
-from memtui.tui.toml import TomlProblem, read_toml
 
 INTERVAL_SECONDS = 1.0
-INTERVAL_RANGE = (0.1, 60.0)
 _SIXTEEN_COLOUR_TERMS = frozenset(("linux", "vt100", "vt220", "ansi", "xterm", "screen"))
 
 
@@ -41,74 +37,57 @@ class Settings:
 
 
 def load_settings(theme: str | None = None, *, workload_stdin: bool = False) -> Settings:
-    """Settings from the configuration file; ``theme`` (from the command line) wins over it."""
+    """Settings from the configuration; ``theme`` (from the command line) wins over it."""
     themes, problems = load_themes()
-    table = _configuration(paths.config_file(), problems)
+    configuration = load()
+    problems.extend(configuration.problems)
     return Settings(
-        theme=_choose_theme(theme, table.get("theme"), themes, problems),
+        theme=_choose_theme(theme, configuration.text("theme"), themes, problems),
         themes=themes,
-        keys=_keys(table.get("keys", {}), problems),
-        interval_seconds=_interval(table.get("dashboard", {}), problems),
+        keys=_keys(configuration.actions, problems),
+        interval_seconds=configuration.number("dashboard.interval_seconds") or INTERVAL_SECONDS,
         problems=tuple(problems),
         ascii=not _utf8(),
         workload_stdin=workload_stdin,
     )
 
 
-def _configuration(file: Path, problems: list[str]) -> dict[str, Any]:
-    if not file.exists():
-        return {}
-    try:
-        table = read_toml(file)
-    except TomlProblem as problem:
-        problems.append(f"Configuration {problem}")
-        return {}
-    known = {"theme", "keys", "dashboard"}
-    problems.extend(_about(f"unknown key {key!r}") for key in sorted(table.keys() - known))
-    return table
-
-
-def _choose_theme(asked: str | None, configured: object, themes: Mapping[str, Theme], problems: list[str]) -> str:
-    known = ", ".join(sorted(themes))
+def _choose_theme(asked: str | None, configured: str | None, themes: Mapping[str, Theme], problems: list[str]) -> str:
     if asked is not None:
         if asked in themes:
             return asked
-        problems.append(f"There is no theme {asked!r}. Known themes: {known}.")
+        problems.append(f"There is no theme {asked!r}. Known themes: {', '.join(sorted(themes))}.")
     if os.environ.get("NO_COLOR"):
         return ANSI_THEME
-    if configured is not None:
-        if isinstance(configured, str) and configured in themes:
-            return configured
-        problems.append(_about(f"theme = {configured!r} is not a known theme ({known})"))
+    if configured is not None and configured in themes:  # else its file is broken, which was said
+        return configured
     return ANSI_THEME if _sixteen_colours() else DEFAULT_THEME
 
 
-def _keys(table: object, problems: list[str]) -> dict[str, str]:
-    if not isinstance(table, dict):
-        problems.append(_about("keys is not a table"))
-        return {}
-    actions = {one.id: one for one in ACTIONS}
+def _keys(configured: Mapping[str, Setting], problems: list[str]) -> dict[str, str]:
+    actions = {one.id for one in ACTIONS}
     chosen: dict[str, str] = {}
-    for name, value in table.items():
+    for name, setting in configured.items():
         if name not in actions:
-            problems.append(_about(f"keys.{name} is not an action ({', '.join(actions)})"))
-        elif keys := _parse_keys(name, value, problems):
+            problems.append(_about(setting, f"keys.{name} is not an action ({', '.join(sorted(actions))})"))
+        elif keys := _parse_keys(name, setting, problems):
             chosen[name] = keys
-    return _without_clashes(chosen, problems)
+    return _without_clashes(chosen, configured, problems)
 
 
-def _parse_keys(name: str, value: object, problems: list[str]) -> str:
-    if not isinstance(value, str) or not value.strip():
-        problems.append(_about(f'keys.{name} must be a key such as "x" or "f5,ctrl+x", not {value!r}'))
+def _parse_keys(name: str, setting: Setting, problems: list[str]) -> str:
+    value = str(setting.value)
+    if not value.strip():
+        problems.append(_about(setting, f'keys.{name} must be a key such as "x" or "f5,ctrl+x", not {value!r}'))
         return ""
     parts = ["comma"] if value.strip() == "," else [one.strip() for one in value.split(",")]
     keys = [_named(one) for one in parts if one]
     for key in keys:
         if key in RESERVED_KEYS:
-            problems.append(_about(f"keys.{name}: {key} is reserved for moving, choosing or leaving"))
+            problems.append(_about(setting, f"keys.{name}: {key} is reserved for moving, choosing or leaving"))
             return ""
         if not _is_key(key):
-            problems.append(_about(f"keys.{name}: {key!r} is not the name of a key"))
+            problems.append(_about(setting, f"keys.{name}: {key!r} is not the name of a key"))
             return ""
     return ",".join(keys)
 
@@ -132,7 +111,9 @@ def _is_key(key: str) -> bool:
     return True
 
 
-def _without_clashes(chosen: dict[str, str], problems: list[str]) -> dict[str, str]:
+def _without_clashes(
+    chosen: dict[str, str], configured: Mapping[str, Setting], problems: list[str]
+) -> dict[str, str]:
     """The keys without those that would put two actions of one screen on the same key."""
     kept = dict(chosen)
     for one in ACTIONS:
@@ -140,8 +121,9 @@ def _without_clashes(chosen: dict[str, str], problems: list[str]) -> dict[str, s
             if one.id < other.id and _meet(one.scope, other.scope):
                 shared = _split(one, kept) & _split(other, kept)
                 if shared and (one.id in kept or other.id in kept):
-                    names = f"{one.id} and {other.id}"
-                    problems.append(_about(f"keys: {names} are both on {key_name(min(shared))}; defaults are kept"))
+                    setting = configured[one.id if one.id in kept else other.id]
+                    what = f"keys: {one.id} and {other.id} are both on {key_name(min(shared))}; defaults are kept"
+                    problems.append(_about(setting, what))
                     kept.pop(one.id, None)
                     kept.pop(other.id, None)
     return kept
@@ -155,21 +137,8 @@ def _split(action: Action, keys: Mapping[str, str]) -> set[str]:
     return set(keys.get(action.id, action.key).split(","))
 
 
-def _interval(table: object, problems: list[str]) -> float:
-    if not isinstance(table, dict):
-        problems.append(_about("dashboard is not a table"))
-        return INTERVAL_SECONDS
-    problems.extend(_about(f"unknown key dashboard.{key}") for key in sorted(table.keys() - {"interval_seconds"}))
-    value = table.get("interval_seconds", INTERVAL_SECONDS)
-    low, high = INTERVAL_RANGE
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        problems.append(_about(f"dashboard.interval_seconds must be between {low:g} and {high:g}, not {value!r}"))
-        return INTERVAL_SECONDS
-    return float(value)
-
-
-def _about(what: str) -> str:
-    return f"Configuration {paths.config_file()}: {what}"
+def _about(setting: Setting, what: str) -> str:
+    return f"Configuration {setting.origin}: {what}"
 
 
 def _utf8() -> bool:

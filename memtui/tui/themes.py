@@ -11,7 +11,7 @@ from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
 from memtui import paths
-from memtui.tui.toml import TomlProblem, read_toml
+from memtui.config.toml import TomlProblem, read_toml
 
 DEFAULT_THEME = "memtui-dark"
 ANSI_THEME = "memtui-ansi"

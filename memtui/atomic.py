@@ -1,0 +1,33 @@
+"""Writing a file so that it is either the whole new one or what it was before."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from pathlib import Path
+
+
+def replace_file(target: Path, content: bytes) -> None:
+    """Put ``content`` in the place of ``target``, which keeps its permissions. Raises OSError; then nothing changed.
+
+    The bytes go to a new file beside it that takes its place when it is complete and on the disk. A symbolic link is
+    replaced itself: resolve it first where that is not meant.
+    """
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    partial = target.with_name(f".memtui-{secrets.token_hex(8)}.tmp")
+    # Opened by hand and not by tempfile, so that the file gets the permissions of any other new file.
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        with open(descriptor, "wb") as file:
+            if target.is_file():
+                os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
