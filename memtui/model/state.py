@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from memtui.model.alert import Alert
 from memtui.model.allocation import Allocations, GroupBy, Snapshot, Tracing
 from memtui.model.command import Command
 from memtui.model.evidence import Evidence
@@ -13,6 +14,7 @@ from memtui.model.sample import Cost, Series
 from memtui.model.target import Ending, ProcessFacts, Rung, Target
 
 EVENT_BOUND = 200
+ALERT_BOUND = 200
 SNAPSHOT_BOUND = 20
 PICTURE_BOUND = 8
 """Heap pictures that are kept: each is a file of some ten bytes an object."""
@@ -29,6 +31,10 @@ class EventKind(str, Enum):
     SNAPSHOT = "snapshot"
     TRACE_ON = "trace-on"
     TRACE_OFF = "trace-off"
+    ALERT = "alert"
+    """A threshold was crossed or is kept again, or nobody could be told."""
+    CRITICAL = "critical"
+    """A critical threshold was crossed."""
     WARNING = "warning"
     ERROR = "error"
     ENDED = "ended"
@@ -99,6 +105,8 @@ class State:
     """What ``allocations`` is compared with: the last snapshot's, or the first look after tracing began."""
     snapshots: tuple[Snapshot, ...] = ()
     events: tuple[Event, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    """Thresholds that were crossed, the newest last; those without an end stand."""
     output: Output | None = None
     """None when memtui did not start the target."""
     cost: Cost = field(default_factory=Cost)

@@ -81,6 +81,20 @@ def _descendant(one: ProcessFacts) -> dict[str, Any]:
     }
 
 
+def alerts(state: State) -> list[dict[str, Any]]:
+    """Thresholds that were crossed, oldest first."""
+    return [
+        {
+            "at_seconds": round(one.at_seconds, 3),
+            "level": one.level,
+            "rule": one.rule,
+            "value": round(one.value, 3),
+            "until_seconds": None if one.until_seconds is None else round(one.until_seconds, 3),
+        }
+        for one in state.alerts
+    ]
+
+
 def samples(state: State) -> list[dict[str, Any]]:
     """The looks that are kept (the series is bounded), oldest first."""
     return [

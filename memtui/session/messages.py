@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from memtui.model.alert import Alert
 from memtui.model.allocation import Allocations, GroupBy, Snapshot, Tracing
 from memtui.model.command import Command
 from memtui.model.evidence import Evidence
@@ -149,6 +150,20 @@ class EvidenceFound:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertRaised:
+    """A threshold was crossed."""
+
+    alert: Alert
+
+
+@dataclass(frozen=True, slots=True)
+class AlertOver:
+    """The threshold of an alert is kept again; ``alert`` is the one that was raised, with its end."""
+
+    alert: Alert
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The target is gone."""
 
@@ -173,5 +188,7 @@ Message = (
     | OutputArrived
     | Busy
     | Noted
+    | AlertRaised
+    | AlertOver
     | Ended
 )

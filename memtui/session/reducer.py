@@ -7,6 +7,7 @@ from functools import singledispatch
 
 from memtui.model.allocation import Snapshot
 from memtui.model.state import (
+    ALERT_BOUND,
     EVENT_BOUND,
     LINE_BOUND,
     OUTPUT_BOUND,
@@ -163,6 +164,23 @@ def _busy(message: m.Busy, state: State) -> State:
 @_fold.register
 def _noted(message: m.Noted, state: State) -> State:
     return _log(state, message.kind, message.text)
+
+
+@_fold.register
+def _alert_raised(message: m.AlertRaised, state: State) -> State:
+    alert = message.alert
+    state = replace(state, alerts=(*state.alerts, alert)[-ALERT_BOUND:])
+    kind = EventKind.CRITICAL if alert.level == "critical" else EventKind.ALERT
+    return _log(state, kind, f"{alert.level}: {alert.text}")
+
+
+@_fold.register
+def _alert_over(message: m.AlertOver, state: State) -> State:
+    over = message.alert
+    raised = replace(over, until_seconds=None)
+    state = replace(state, alerts=tuple(over if one == raised else one for one in state.alerts))
+    lasted = format_seconds(state.now_seconds - over.at_seconds)
+    return _log(state, EventKind.ALERT, f"{over.rule} is over after {lasted} ({over.level})")
 
 
 @_fold.register

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from states import MIB, PICTURE, TARGET, empty_state, full_state, gc_state, row, snapshot, traced
 
+from memtui.model.alert import Alert
 from memtui.model.allocation import GroupBy, Tracing
 from memtui.model.command import TakeSnapshot
 from memtui.model.gc import GcPauses
 from memtui.model.sample import Sample
-from memtui.model.state import EVENT_BOUND, SNAPSHOT_BOUND, EventKind, Output, Picturing, Question, State
+from memtui.model.state import ALERT_BOUND, EVENT_BOUND, SNAPSHOT_BOUND, EventKind, Output, Picturing, Question, State
 from memtui.model.target import Ending, Rung
 from memtui.session import messages as m
 from memtui.session.reducer import reduce
@@ -151,3 +152,24 @@ def test_progress_and_questions() -> None:
     command = TakeSnapshot(accept_stop=True)
     state = reduce(reduce(state, m.Asked("Now?", command), 3.0), m.Asked("And now?", command), 4.0)
     assert state.question == Question(2, "And now?", command)
+
+
+def test_an_alert_stands_until_it_is_over() -> None:
+    alert = Alert(3.0, "critical", "rss>512MB", 600e6)
+    other = Alert(3.0, "warning", "rss>256MB", 600e6)
+    state = reduce(reduce(empty_state(), m.AlertRaised(alert), 3.0), m.AlertRaised(other), 3.0)
+    assert state.alerts == (alert, other)
+    assert state.events[0].kind is EventKind.CRITICAL
+    assert state.events[0].text == "critical: RSS is 572.2 MiB (rss>512MB)"
+    state = reduce(state, m.AlertOver(replace(alert, until_seconds=70.0)), 70.0)
+    assert state.alerts == (replace(alert, until_seconds=70.0), other)
+    assert state.events[-1].kind is EventKind.ALERT
+    assert state.events[-1].text == "rss>512MB is over after 1 m 07 s (critical)"
+
+
+def test_alerts_are_bounded() -> None:
+    state = empty_state()
+    for second in range(ALERT_BOUND + 5):
+        state = reduce(state, m.AlertRaised(Alert(second, "warning", "rss>1B", 2)), second)
+    assert len(state.alerts) == ALERT_BOUND
+    assert state.alerts[-1].at_seconds == ALERT_BOUND + 4

@@ -22,6 +22,7 @@ from states import (
 )
 
 import memtui
+from memtui.model.alert import Alert
 from memtui.model.allocation import GroupBy, TypeCount
 from memtui.model.sample import Sample, Series
 from memtui.model.state import Event, EventKind, State
@@ -223,3 +224,15 @@ def test_a_heap_picture_knows_the_sizes_of_types() -> None:
     types = (TypeCount("dict", 5, 1_160), TypeCount("unknown", 3))
     state = replace(state, snapshots=(replace(state.snapshots[0], types=types),))
     assert [one["size_bytes"] for one in check(state)["types"]] == [1_160, None]
+
+
+def test_alerts_are_in_the_report() -> None:
+    alerts = (
+        Alert(1.0, "warning", "rss>1MB", 2_000_000, until_seconds=9.0),
+        Alert(2.0, "critical", "limit>90%", 93.5),
+    )
+    events = (Event(1.0, EventKind.ALERT, "warning"), Event(2.0, EventKind.CRITICAL, "critical"))
+    assert check(replace(full_state(), alerts=alerts, events=events))["alerts"] == [
+        {"at_seconds": 1.0, "level": "warning", "rule": "rss>1MB", "value": 2_000_000, "until_seconds": 9.0},
+        {"at_seconds": 2.0, "level": "critical", "rule": "limit>90%", "value": 93.5, "until_seconds": None},
+    ]

@@ -15,12 +15,16 @@ _MARKS = {
     EventKind.SNAPSHOT: ("s", "strong"),
     EventKind.TRACE_ON: ("t", "strong"),
     EventKind.TRACE_OFF: ("T", "strong"),
+    EventKind.ALERT: ("a", "warn"),
+    EventKind.CRITICAL: ("A", "bad"),
     EventKind.WARNING: ("!", "warn"),
     EventKind.ERROR: ("!", "bad"),
     EventKind.ENDED: ("x", "warn"),
 }
 """The letters are those under the chart."""
 _WORDS = {EventKind.WARNING: "warning: ", EventKind.ERROR: "error: "}
+_COLOURED = {*_WORDS, EventKind.ALERT, EventKind.CRITICAL}
+"""Kinds whose text has the colour of their mark."""
 
 
 def clock(seconds: float) -> str:
@@ -51,7 +55,7 @@ def _event(one: Event, width: int) -> list[Line]:
     mark, role = _MARKS.get(one.kind, (" ", ""))
     head = line(Span(f" {clock(one.at_seconds)} ", "dim"), Span(f" {mark}  ", role))
     first, *more = wrap(_WORDS.get(one.kind, "") + clean(one.text), max(10, width - width_of(head))) or [""]
-    rows = [(*head, Span(first, role if one.kind in _WORDS else ""))]
+    rows = [(*head, Span(first, role if one.kind in _COLOURED else ""))]
     if more:
         rows.append(line(" " * width_of(head), " ".join(more)))
     return rows
