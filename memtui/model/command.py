@@ -63,6 +63,18 @@ class SendInput:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class StartRecording:
+    """Record the session into the file ``path``."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopRecording:
+    """End the recording."""
+
+
 Command = (
     ClimbToAgent
     | StartTracing
@@ -72,4 +84,6 @@ Command = (
     | CollectGarbage
     | GroupAllocations
     | SendInput
+    | StartRecording
+    | StopRecording
 )

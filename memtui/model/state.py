@@ -78,6 +78,30 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Recording:
+    """The file that the session is recorded into, since this session time."""
+
+    path: str
+    since_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Playback:
+    """Where the playing of a recording is. All times are those of the session that was recorded.
+
+    ``speed``: seconds of it in a second. ``gaps``: stretches of it that are lost, as the file was damaged.
+    """
+
+    path: str
+    begin_seconds: float
+    end_seconds: float
+    at_seconds: float
+    playing: bool
+    speed: float
+    gaps: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Everything memtui knows at one tick. Immutable and bounded.
 
@@ -122,3 +146,7 @@ class State:
     """What grew over the heap pictures; None before there are two."""
     question: Question | None = None
     """The last question; it stays after it was answered."""
+    recording: Recording | None = field(default=None, compare=False)
+    """Concerns who looks, not the process: States that differ in this only are equal."""
+    playback: Playback | None = field(default=None, compare=False)
+    """None: this is no recording that is played. As ``recording``, no part of what States are compared by."""

@@ -22,6 +22,8 @@ from memtui.session.agent_port import AgentPort
 from memtui.session.interface import Listener
 from memtui.session.leak_check import LeakCheck
 from memtui.session.output import OutputLines
+from memtui.session.recording.recorder import Recorder
+from memtui.session.recording.tape import Tape, TapeCommand
 from memtui.session.reducer import reduce
 from memtui.session.snapshots import Arrived, SnapshotDesk
 from memtui.session.sources import SourceReader
@@ -59,9 +61,12 @@ class LiveOptions:
 
 
 class LiveSession:
-    """Implements :class:`memtui.session.interface.Session` on a live process."""
+    """Implements :class:`memtui.session.interface.Session` on a live process.
 
-    def __init__(self, options: LiveOptions) -> None:
+    ``recorder`` records it from its first State to its last one; the session begins, feeds and closes it.
+    """
+
+    def __init__(self, options: LiveOptions, recorder: Recorder | None = None) -> None:
         self._options = options
         self._workload = options.workload
         self._terminal_size = terminal_size()
@@ -99,6 +104,7 @@ class LiveSession:
             agent=self._agent,
             observe_only=options.observe_only,
         )
+        self._tape = Tape(self._fold, recorder)
         self._watcher: Watcher | NothingToWatch
         self._sources: SourceReader
         self._state: State
@@ -137,6 +143,7 @@ class LiveSession:
             output=Output() if self._workload else None,
             cost=Cost(tool_cpu_seconds=time.process_time()),
         )
+        self._tape.begin(self._state)
         self._selector.register(self._wake_read, selectors.EVENT_READ, self._woken)
         if self._workload is not None and self._workload.fd is not None:
             self._selector.register(self._workload.fd, selectors.EVENT_READ, self._read_output)
@@ -153,6 +160,7 @@ class LiveSession:
         self._wake()
         if self._thread.is_alive():
             self._thread.join(_CLOSE_SECONDS)
+        self._tape.close()
 
     def _watch(self) -> Watcher | NothingToWatch:
         workload = self._workload
@@ -185,7 +193,7 @@ class LiveSession:
             pass  # the pipe is full, so the thread wakes anyway
 
     def _clock(self) -> float:
-        return time.monotonic() - self._began
+        return round(time.monotonic() - self._began, 6)  # what is recorded gets no longer than it is precise
 
     # -- from here on: the session's thread ----------------------------------------------------------------------
 
@@ -206,6 +214,7 @@ class LiveSession:
             self._go_on_checking()
         self._follow_terminal()
         self._flush_output()
+        self._tape.check()
         self._publish()
 
     def _follow_terminal(self) -> None:
@@ -243,6 +252,8 @@ class LiveSession:
         if isinstance(command, c.SendInput):
             if self._workload is not None:
                 self._workload.send(command.text)
+        elif isinstance(command, TapeCommand):
+            self._tape.obey(command, lambda: self._state)
         elif isinstance(command, c.GroupAllocations):
             self._fold(m.Grouped(command.by))
             self._agent.group(command)
@@ -350,6 +361,7 @@ class LiveSession:
 
     def _fold(self, message: m.Message) -> None:
         self._state = reduce(self._state, message, self._clock())
+        self._tape.add(message, self._state)
 
     def _publish(self) -> None:
         for listener in self._listeners:

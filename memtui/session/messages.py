@@ -10,7 +10,7 @@ from memtui.model.command import Command
 from memtui.model.evidence import Evidence
 from memtui.model.gc import GcPauses, GcState
 from memtui.model.sample import Sample
-from memtui.model.state import EventKind, Picturing
+from memtui.model.state import EventKind, Picturing, Recording
 from memtui.model.target import Ending, ProcessFacts, Rung, Target
 
 
@@ -170,6 +170,13 @@ class Ended:
     ending: Ending
 
 
+@dataclass(frozen=True, slots=True)
+class RecordingChanged:
+    """A recording began, or ended (None). The only message that no recording holds."""
+
+    recording: Recording | None
+
+
 Message = (
     Looked
     | TargetChanged
@@ -190,5 +197,6 @@ Message = (
     | Noted
     | AlertRaised
     | AlertOver
+    | RecordingChanged
     | Ended
 )

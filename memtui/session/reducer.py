@@ -184,6 +184,11 @@ def _alert_over(message: m.AlertOver, state: State) -> State:
 
 
 @_fold.register
+def _recording_changed(message: m.RecordingChanged, state: State) -> State:
+    return replace(state, recording=message.recording)
+
+
+@_fold.register
 def _ended(message: m.Ended, state: State) -> State:
     state = replace(state, ending=message.ending, busy=(), picturing=None)
     return _log(state, EventKind.ENDED, message.ending.text)
