@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memtui.cli.options import duration, process_id
-from memtui.cli.program import Kind, command_line, split
+from memtui.cli.headless import TARGETS, add_watch_options, ended_well, parse_watch, watch_target
+from memtui.cli.options import duration
 from memtui.cli.progress import ProgressLine
 from memtui.errors import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_OK, EXIT_TARGET_DIED, UsageError
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from memtui.analysis.diagnosis.diagnose import Diagnosis
     from memtui.session.live import LiveOptions
     from memtui.session.watching import Watched
-    from memtui.session.workload import Workload
 
 HELP = "watch a process and say what leaks, who holds it and what to do"
 _ABOUT = """\
@@ -41,7 +39,6 @@ the program not started; 4 it ended meanwhile (what is known is still reported);
 """
 _SECONDS = 60.0
 _SHORTEST_SECONDS = 10.0
-_GRACE_SECONDS = 5.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -49,69 +46,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = _ABOUT
     parser.epilog = _EXAMPLES
-    parser.usage = "memtui diagnostics [options] PID | SCRIPT [ARGS...] | -m MODULE [ARGS...] | -- COMMAND..."
+    parser.usage = f"memtui diagnostics [options] {TARGETS}"
     parser.add_argument(
         "--for", dest="seconds", metavar="TIME", type=duration, default=_SECONDS, help="how long: 60s"
     )
     parser.add_argument("--interval", metavar="TIME", type=duration, default=1.0, help="between two looks: 1s")
     parser.add_argument("--report", metavar="FILE", type=Path, help="also write the whole report as JSON")
     parser.add_argument("--json", action="store_true", help="print the report as JSON instead of text")
-    parser.add_argument(
-        "--accept-stop", action="store_true", help="also when a picture stops the process for more than 50 ms"
-    )
-    parser.add_argument(
-        "--trace",
-        action="store_true",
-        help="also trace allocations, to name lines: puts the agent in, and programs run 2 to 13 times slower",
-    )
-    parser.add_argument("--python", metavar="PATH", help="the interpreter for SCRIPT and -m")
+    add_watch_options(parser)
 
 
 def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
-    """Options by argparse; a program by hand, because argparse would take options out of its arguments."""
-    options, program = split(arguments, ("--for", "--interval", "--report", "--python"), ())
-    is_process = program.kind is Kind.SCRIPT and program.words[0].isdigit()
-    args = parser.parse_args([*options, *program.words[1:]] if is_process else options)
-    if program.kind is Kind.NONE:
-        raise UsageError(
-            "There is nothing to watch.", next_step="Give the PID of a process or a script: memtui diagnostics --help"
-        )
+    """Options by argparse, the target by hand. Raises UsageError."""
+    args = parse_watch(parser, arguments, "diagnostics")
     if args.seconds < _SHORTEST_SECONDS:
         raise UsageError(f"--for must be at least {_SHORTEST_SECONDS:.0f}s.", why="Less shows nothing but noise.")
-    args.pid = process_id(program.words[0]) if is_process else None
-    args.program = program
     return args
 
 
 def run(args: argparse.Namespace) -> int:
     """Watch, print, and return the exit code. Raises MemtuiError when there is nothing to watch."""
     from memtui.cli.dashboard import check_report_path
-    from memtui.observe.eligibility import check_observable
-    from memtui.session.live import LiveOptions
 
     check_report_path(args.report)
-    if args.pid is not None:
-        check_observable(args.pid)
-        return _watch(args, LiveOptions(pid=args.pid, interval_seconds=args.interval, trace_frames=_frames(args)))
-    workload = _start(args)
-    try:
-        options = LiveOptions(
-            workload=workload, interval_seconds=args.interval, outside_only=True, trace_frames=_frames(args)
-        )
+    with watch_target(args) as options:
         return _watch(args, options)
-    finally:
-        workload.end(_GRACE_SECONDS)
-
-
-def _frames(args: argparse.Namespace) -> int | None:
-    return 1 if args.trace else None
-
-
-def _start(args: argparse.Namespace) -> Workload:
-    from memtui.session.workload import LaunchSpec, Workload
-
-    environment = dict(os.environ)
-    return Workload.start(LaunchSpec(command_line(args.program, args.python, environment), environment))
 
 
 def _watch(args: argparse.Namespace, options: LiveOptions) -> int:
@@ -137,15 +96,9 @@ def _watch(args: argparse.Namespace, options: LiveOptions) -> int:
     diagnosis = _show(args, watched)
     if interrupted:
         return EXIT_INTERRUPTED
-    if watched.state.ending is not None and not _ended_well(watched):
+    if watched.state.ending is not None and not ended_well(watched.state):
         return EXIT_TARGET_DIED
     return EXIT_BROKEN if diagnosis.verdict.state in ("suspect", "leak") else EXIT_OK
-
-
-def _ended_well(watched: Watched) -> bool:
-    """A program that memtui started and that came to its end by itself was seen whole."""
-    ending = watched.state.ending
-    return ending is not None and watched.state.target.launched and ending.exit_code == 0
 
 
 def _show(args: argparse.Namespace, watched: Watched) -> Diagnosis:

@@ -1,0 +1,110 @@
+"""What the commands that watch without a screen share: which target, how it is started, and how it is let go of."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memtui.cli.options import process_id
+from memtui.cli.program import DEMO, Kind, Program, command_line, split
+from memtui.errors import UsageError
+
+if TYPE_CHECKING:
+    from memtui.model.state import State
+    from memtui.session.live import LiveOptions
+    from memtui.session.workload import Workload
+
+_GRACE_SECONDS = 5.0
+TARGETS = "PID | SCRIPT [ARGS...] | -m MODULE [ARGS...] | -- COMMAND..."
+
+
+def add_watch_options(parser: argparse.ArgumentParser) -> None:
+    """``--accept-stop``, ``--trace`` and ``--python``."""
+    parser.add_argument(
+        "--accept-stop", action="store_true", help="also when a picture stops the process for more than 50 ms"
+    )
+    parser.add_argument(
+        "--trace",
+        action="store_true",
+        help="also trace allocations, to name lines: puts the agent in, and programs run 2 to 13 times slower",
+    )
+    parser.add_argument("--python", metavar="PATH", help="the interpreter for SCRIPT and -m")
+
+
+def parse_watch(parser: argparse.ArgumentParser, arguments: list[str], command: str) -> argparse.Namespace:
+    """Options by argparse; a program by hand, because argparse would take options out of its arguments.
+
+    The namespace gets ``pid`` (None for a program) and ``program``. ``command`` is the name of the command, for the
+    sentence of the UsageError when nothing is named.
+    """
+    with_value = [name for action in parser._actions if action.nargs != 0 for name in action.option_strings]
+    options, program = split(arguments, with_value, ())
+    is_process = program.kind is Kind.SCRIPT and program.words[0].isdigit()
+    args = parser.parse_args([*options, *program.words[1:]] if is_process else options)
+    if getattr(args, "demo", False):
+        if program.kind is not Kind.NONE:
+            raise UsageError("--demo takes no program.", next_step=f"It is: memtui {command} --demo")
+        program = Program(Kind.SCRIPT, (str(DEMO),))
+    if program.kind is Kind.NONE:
+        raise UsageError(
+            "There is nothing to watch.",
+            next_step=f"Give the PID of a process or a script: memtui {command} --help",
+        )
+    if args.python is not None and (is_process or program.kind is Kind.COMMAND):
+        raise UsageError("--python goes with a script or -m only.", next_step="Leave it out.")
+    args.pid = process_id(program.words[0]) if is_process else None
+    args.program = program
+    return args
+
+
+@contextmanager
+def watch_target(
+    args: argparse.Namespace, *, output: Path | None = None, observe_only: bool = False
+) -> Iterator[LiveOptions]:
+    """Options for a session on the process that ``args`` name, or on the program: started, and ended afterwards.
+
+    ``output``: the file for what the program prints. Raises MemtuiError when it cannot be watched or started.
+    """
+    from memtui.observe.eligibility import check_observable
+    from memtui.session.live import LiveOptions
+
+    frames = 1 if args.trace else None
+    if args.pid is not None:
+        check_observable(args.pid)
+        yield LiveOptions(
+            pid=args.pid, interval_seconds=args.interval, trace_frames=frames, observe_only=observe_only
+        )
+        return
+    workload = _start(args, output)
+    try:
+        yield LiveOptions(
+            workload=workload,
+            interval_seconds=args.interval,
+            trace_frames=frames,
+            observe_only=observe_only,
+            outside_only=True,
+        )
+    finally:
+        workload.end(_GRACE_SECONDS)
+
+
+def ended_well(state: State) -> bool:
+    """A program that memtui started and that came to its end by itself, with code 0, was seen whole."""
+    ending = state.ending
+    return ending is not None and state.target.launched and ending.exit_code == 0
+
+
+def _start(args: argparse.Namespace, output: Path | None) -> Workload:
+    from memtui.session.workload import LaunchSpec, Workload
+
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        # The shell ignored it, so that the kernel would throw the exit code of the program away.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    environment = dict(os.environ)
+    argv = command_line(args.program, args.python, environment)
+    return Workload.start(LaunchSpec(argv, environment, output=output))
