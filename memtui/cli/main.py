@@ -25,6 +25,7 @@ COMMANDS = {
     "diff": "memtui.cli.diff",
     "open": "memtui.cli.open",
     "diagnostics": "memtui.cli.diagnostics",
+    "soak": "memtui.cli.soak",
     "native": "memtui.cli.native",
     "configure": "memtui.cli.configure",
 }

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from memtui.errors import UsageError
-from memtui.model.units import parse_duration
+from memtui.model.units import parse_duration, parse_size
 
 _INTERVAL_SECONDS = (0.1, 60.0)
 _MOST_FRAMES = 65535
@@ -64,6 +64,25 @@ def duration(text: str) -> float:
         return parse_duration(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def size(text: str) -> int:
+    """Bytes from ``512MB`` or ``1.5GiB``."""
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def percent(text: str) -> float:
+    """``5``, ``7.5`` or ``7.5%``."""
+    try:
+        value = float(text.strip().removesuffix("%"))
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a percentage such as 5 or 7.5%")
+    return value
 
 
 def _number(text: str) -> int:

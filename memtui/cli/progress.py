@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 _BAR = 24
@@ -15,13 +16,18 @@ class ProgressLine:
         self._terminal = not quiet and sys.stderr.isatty()
         self._told = ""
 
+    @property
+    def changes(self) -> bool:
+        """Whether it is a line that changes in its place, on a terminal."""
+        return self._terminal
+
     def tell(self, what: str, fraction: float) -> None:
         """``what`` is being done, and this part (0 to 1) of the whole is over."""
         if self._terminal:
             full = round(_BAR * fraction)
             bar = "#" * full + "." * (_BAR - full)
-            line = f"\r[{bar}] {100 * fraction:3.0f} % {what}\x1b[K"
-            print(line, end="", file=sys.stderr, flush=True)
+            line = f"[{bar}] {100 * fraction:3.0f} % {what}"[: _columns() - 1]
+            print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
         elif not self._quiet and what != self._told:
             print(f"memtui: {what}", file=sys.stderr, flush=True)
         self._told = what
@@ -30,3 +36,11 @@ class ProgressLine:
         """Leave a clean line."""
         if self._terminal and self._told:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _columns() -> int:
+    """The width of the terminal: a longer line would leave its beginning on the screen."""
+    try:
+        return os.get_terminal_size(2).columns or 80
+    except OSError:
+        return 80

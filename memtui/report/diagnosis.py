@@ -83,16 +83,21 @@ def diagnosis_as_text(state: State, diagnosis: Diagnosis, obstacle: str = "") ->
     yield ""
     yield f"Verdict: {verdict.state} (confidence {verdict.confidence:.0%})"
     for reason in verdict.reasons:
-        yield from _wrapped(printable(reason), "  ")
+        yield from wrapped(printable(reason), "  ")
     if obstacle:
-        yield from _wrapped(f"The heap was not looked into: {printable(obstacle)}", "  ")
+        yield from wrapped(f"The heap was not looked into: {printable(obstacle)}", "  ")
     yield from _numbers(state, diagnosis)
-    for rank, suspect in enumerate(diagnosis.suspects[:_MOST_TOLD], start=1):
-        yield ""
-        yield from _one(rank, suspect)
+    yield from suspect_lines(diagnosis)
     if not diagnosis.suspects and not obstacle:
         yield ""
         yield "No suspects: nothing in the heap grew that matters."
+
+
+def suspect_lines(diagnosis: Diagnosis) -> Iterator[str]:
+    """The likeliest suspects, an empty line before each."""
+    for rank, suspect in enumerate(diagnosis.suspects[:_MOST_TOLD], start=1):
+        yield ""
+        yield from _one(rank, suspect)
 
 
 def _numbers(state: State, diagnosis: Diagnosis) -> Iterator[str]:
@@ -114,7 +119,7 @@ def _numbers(state: State, diagnosis: Diagnosis) -> Iterator[str]:
     }
     told = [f"{name} {format_bytes(size, sign=True)}" for name, size in parts.items() if size]
     if told:
-        yield from _wrapped(f"Between the first and the last picture: {', '.join(told)}.", "  ")
+        yield from wrapped(f"Between the first and the last picture: {', '.join(told)}.", "  ")
     pauses = [one.stop_seconds for one in state.evidence.looks if one.stop_seconds] if state.evidence else []
     if pauses:
         yield f"  {len(pauses)} pictures stopped the process for {max(pauses) * 1000:.1f} ms at most."
@@ -129,11 +134,12 @@ def _one(rank: int, suspect: Suspect) -> Iterator[str]:
     for place in suspect.allocated_at:
         yield f"   allocated at: {printable(place.place.file)}:{place.place.line}"
     for told in suspect.evidence:
-        yield from _wrapped(printable(told), "   ")
+        yield from wrapped(printable(told), "   ")
     if suspect.seconds_until_full is not None:
         yield f"   It is full in {format_seconds(suspect.seconds_until_full)}."
-    yield from _wrapped(f"→ {suspect.advice}", "   ")
+    yield from wrapped(f"→ {suspect.advice}", "   ")
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
+def wrapped(text: str, indent: str) -> list[str]:
+    """The lines of a paragraph, those after the first indented a little more."""
     return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=False)

@@ -28,12 +28,16 @@ _ADVICE = {
 
 
 def write_report(path: str | Path, report: dict[str, Any]) -> Path:
-    """Write the report as JSON; returns the absolute path of the file.
+    """Write the report as JSON; returns the absolute path of the file. Raises WriteError."""
+    return write_file(path, render(report))
 
-    The text goes to a new file beside it that takes its place when it is complete and on the disk. Raises
+
+def write_file(path: str | Path, content: bytes) -> Path:
+    """Write a report of any kind; returns the absolute path of the file.
+
+    The content goes to a new file beside it that takes its place when it is complete and on the disk. Raises
     :class:`WriteError` when that fails; then nothing new is left behind and an older file is untouched.
     """
-    content = render(report)
     try:
         target = Path(path).expanduser().absolute()
         if target.exists() and not target.is_file() and not target.is_dir():

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from memtui.model.command import TakeSnapshot
+from memtui.model.command import CollectGarbage, TakeSnapshot
+from memtui.model.heap import PictureFacts
 from memtui.model.state import EventKind, State
 from memtui.session.interface import Session
 from memtui.session.settling import ModuleCounter
@@ -28,10 +29,21 @@ Tell = Callable[[str, float], None]
 
 @dataclass(frozen=True, slots=True)
 class WatchPlan:
-    """``accept_stop``: take pictures also when they stop the process for longer than the budget."""
+    """``accept_stop``: take pictures also when they stop the process for longer than the budget.
+
+    ``pictures``: false when there are to be none. ``warm_up_seconds``: no picture before then. ``patient``: after a
+    picture that could not be taken the next one is tried all the same. ``wanted``: asked before each picture but the
+    first; without it all are taken. ``collect_seconds``: so often a full collection is forced, which puts the agent
+    in; None for never.
+    """
 
     seconds: float
     accept_stop: bool = False
+    pictures: bool = True
+    warm_up_seconds: float = 0.0
+    patient: bool = False
+    wanted: Callable[[], bool] | None = None
+    collect_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +64,45 @@ class HeadlessWatch:
         self._stopped = False
         self._obstacle = ""
         self._taken = 0
+        self._collect_at = plan.collect_seconds
 
     def run(self) -> Watched:
         """Wait until the watch is over, its pictures are compared, or the target has ended."""
-        self._settle()
-        begin = self._passed()
-        end = max(begin, self._plan.seconds - _LAST_LOOK_SECONDS)
-        times = look_times(begin, end)
-        for number, at in enumerate(times):
-            self._wait_until(at)
-            if self._over() or self._obstacle:
-                break
-            self._look(number)
+        if self._plan.pictures:
+            self._take_pictures()
         self._wait_until(self._plan.seconds)
         self._await_evidence()
+        return self.watched
+
+    @property
+    def watched(self) -> Watched:
+        """What there is now."""
         return Watched(self._session.state, self._obstacle, self._taken)
+
+    def last_picture(self, patience_seconds: float) -> str | None:
+        """After the watch was stopped: one more picture, whatever it costs; the path of its file if it succeeded."""
+        self._stopped = False
+        before = _last_picture(self._session.state)
+        self._look(self._taken, accept_stop=True, patience_seconds=patience_seconds)
+        after = _last_picture(self._session.state)
+        return None if after is None or after == before else after.path
 
     def stop(self) -> None:
         """End it as soon as possible."""
         self._stopped = True
+
+    def _take_pictures(self) -> None:
+        self._settle()
+        self._wait_until(min(self._plan.warm_up_seconds, self._plan.seconds))
+        begin = self._passed()
+        end = max(begin, self._plan.seconds - _LAST_LOOK_SECONDS)
+        for number, at in enumerate(look_times(begin, end)):
+            self._wait_until(at)
+            if self._over() or (self._obstacle and not self._plan.patient):
+                break
+            if number and self._plan.wanted is not None and not self._plan.wanted():
+                continue
+            self._look(self._taken, accept_stop=self._plan.accept_stop)
 
     def _settle(self) -> None:
         """Wait until no modules were imported for some seconds, but not for long."""
@@ -85,12 +117,12 @@ class HeadlessWatch:
             if now != count:
                 count, since = now, self._passed()
 
-    def _look(self, number: int) -> None:
+    def _look(self, number: int, *, accept_stop: bool, patience_seconds: float = _PATIENCE_SECONDS) -> None:
         before = self._session.state
         events = len(before.events)
         # Compared from the second on: the target may end before the last one.
-        self._session.request(TakeSnapshot(accept_stop=self._plan.accept_stop, compare=number > 0))
-        end = time.monotonic() + _PATIENCE_SECONDS
+        self._session.request(TakeSnapshot(accept_stop=accept_stop, compare=number > 0))
+        end = time.monotonic() + patience_seconds
         while time.monotonic() < end and not self._over():
             state = self._session.state
             self._say(f"picture {number + 1}: {state.picturing.step}" if state.picturing else "watching")
@@ -122,8 +154,16 @@ class HeadlessWatch:
 
     def _wait_until(self, seconds: float) -> None:
         while self._passed() < seconds and not self._over():
+            self._collect_if_due()
             self._say("watching")
             time.sleep(min(_POLL_SECONDS, max(0.0, seconds - self._passed())))
+
+    def _collect_if_due(self) -> None:
+        if self._collect_at is None or self._passed() < self._collect_at:
+            return
+        assert self._plan.collect_seconds is not None
+        self._collect_at = self._passed() + self._plan.collect_seconds
+        self._session.request(CollectGarbage())
 
     def _over(self) -> bool:
         return self._stopped or self._session.state.ending is not None
@@ -144,5 +184,5 @@ def look_times(begin: float, end: float) -> tuple[float, ...]:
     return tuple(begin + span * number / (count - 1) for number in range(count))
 
 
-def _last_picture(state: State) -> int | None:
-    return next((one.number for one in reversed(state.snapshots) if one.picture is not None), None)
+def _last_picture(state: State) -> PictureFacts | None:
+    return next((one.picture for one in reversed(state.snapshots) if one.picture is not None), None)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from memtui.analysis.detect import Detector, DetectorOptions, Verdict, limits
+from memtui.analysis.detect import Detector, DetectorOptions, Limit, Verdict, limits
+from memtui.analysis.detect.verdict import State as Judged
 from memtui.analysis.diagnosis.split import split_growth
 from memtui.analysis.diagnosis.suspects import find_suspects
 from memtui.analysis.diagnosis.verdict import judge
@@ -24,27 +26,70 @@ class Diagnosis:
     split: Split | None
 
 
-def diagnose(state: State, planned_seconds: float | None = None) -> Diagnosis:
-    """The diagnosis; ``planned_seconds`` is how long the watch is meant to last."""
-    curve = judge_curve(state, planned_seconds)
+class Curve:
+    """The verdict of the curve of RSS alone, look by look. ``max_rss_bytes``: the user's own limit, if any."""
+
+    def __init__(self, options: DetectorOptions, max_rss_bytes: int | None = None) -> None:
+        self._detector = Detector(options)
+        self._max_rss_bytes = max_rss_bytes
+        self._rss_bytes: int | None = None
+
+    def add(self, at_seconds: float, rss_bytes: int) -> None:
+        """Take one look."""
+        self._detector.add(at_seconds, rss_bytes)
+        self._rss_bytes = rss_bytes
+
+    @property
+    def state(self) -> Judged:
+        """The word of the verdict as it is now."""
+        return self._detector.verdict().state
+
+    def verdict(self, state: State) -> Verdict:
+        """The answer at the time of ``state``, with the limits that hold in it."""
+        known: tuple[Limit, ...] = ()
+        if self._rss_bytes is not None:
+            known = limits(
+                rss_bytes=self._rss_bytes,
+                max_rss_bytes=self._max_rss_bytes,
+                cgroup_limit_bytes=state.memory_limit_bytes,
+            )
+        verdict = self._detector.verdict(state.now_seconds, known)
+        if state.ending is not None:
+            reasons = (*verdict.reasons, f"The target has ended: {state.ending.text}.")
+            verdict = replace(verdict, reasons=reasons, seconds_to_limit=None, pressure=None)
+        return verdict
+
+
+def diagnose(state: State, planned_seconds: float | None = None, *, curve: Verdict | None = None) -> Diagnosis:
+    """The diagnosis; ``planned_seconds`` is how long the watch is meant to last, ``curve`` the verdict of the curve
+    where somebody followed it (the series of the State is thinned)."""
+    if curve is None:
+        looks = ((one.at_seconds, one.rss_bytes) for one in state.series)
+        curve = judge_curve(state, scale_of(state, planned_seconds), looks)
     if state.evidence is None:
         return Diagnosis(curve, (), None)
     suspects = find_suspects(state.evidence)
     return Diagnosis(judge(curve, suspects), suspects, split_growth(state.evidence))
 
 
-def judge_curve(state: State, planned_seconds: float | None = None) -> Verdict:
-    """The verdict of the curve of RSS alone."""
+def scale_of(state: State, planned_seconds: float | None = None) -> DetectorOptions:
+    """The scale of the detector for a watch of ``planned_seconds``, or as long as it has lasted."""
     watched = planned_seconds or min(max(state.now_seconds, 1.0), LONG_WATCH_SECONDS)
-    age = 0.0 if state.target.started_at is None else max(0.0, state.started_at - state.target.started_at)
-    samples = tuple(state.series)
-    interval = watched / len(samples) if samples else 1.0
-    detector = Detector(DetectorOptions.for_watch(watched, min(interval, 60.0), age))
-    for sample in samples:
-        detector.add(sample.at_seconds, sample.rss_bytes)
-    known = limits(rss_bytes=samples[-1].rss_bytes, cgroup_limit_bytes=state.memory_limit_bytes) if samples else ()
-    verdict = detector.verdict(state.now_seconds, known)
-    if state.ending is not None:
-        reasons = (*verdict.reasons, f"The target has ended: {state.ending.text}.")
-        verdict = replace(verdict, reasons=reasons, seconds_to_limit=None, pressure=None)
-    return verdict
+    interval = watched / len(state.series) if len(state.series) else 1.0
+    return DetectorOptions.for_watch(watched, min(interval, 60.0), age_of(state))
+
+
+def age_of(state: State) -> float:
+    """The age of the target at the start of the watch in seconds; 0 where that is not known."""
+    began = state.target.started_at
+    return 0.0 if began is None else max(0.0, state.started_at - began)
+
+
+def judge_curve(
+    state: State, options: DetectorOptions, looks: Iterable[tuple[float, float]], max_rss_bytes: int | None = None
+) -> Verdict:
+    """The verdict of the curve of RSS alone: ``looks`` are seconds and bytes, in the order of time."""
+    curve = Curve(options, max_rss_bytes)
+    for at_seconds, rss_bytes in looks:
+        curve.add(at_seconds, round(rss_bytes))
+    return curve.verdict(state)
