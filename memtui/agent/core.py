@@ -8,11 +8,23 @@ import sys
 from posix import close, getpid, pipe, read, set_blocking, write
 from time import monotonic, thread_time
 
+from .cleanup import Hooks, trim
 from .heap import collect, count_types, own_objects
 from .native import MAX_SECONDS, Native, NotPossible
 from .pauses import Held, Pauses
 from .tracing import MAX_FRAMES, MAX_TRACES, Tracing
-from .wire import VERSION, TooBusy, TooLarge, Viewer, WireError, encode, expect_waits, hang_up, original
+from .wire import (
+    VERSION,
+    TooBusy,
+    TooLarge,
+    Viewer,
+    WireError,
+    encode,
+    expect_waits,
+    forget_thread,
+    hang_up,
+    original,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +51,7 @@ class Requests:
         self.pauses = Pauses()
         self.tracing = Tracing(self.held)
         self.native = Native()
+        self.hooks = Hooks()
         self._own_bytes = sum(map(sys.getsizeof, self._own()))
 
     def _own(self) -> list[Any]:
@@ -134,6 +147,32 @@ class Requests:
         after = self.tracing.state()["traced"]
         return dict(answer, traced_freed=None if before is None or after is None else before - after)
 
+    def hooks_choose(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """The program's cleanup hooks for a level; from now on they are this viewer's to run."""
+        names = self.hooks.choose(viewer, "critical" if request.get("level") == "critical" else "warning")
+        if names is None:
+            raise Refusal("A cleanup hook of this program still runs.")
+        return {"hooks": names}
+
+    def hook_start(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """Run one of them."""
+        if not self.hooks.start(viewer, _number(request, "number", 1, MAX_ROWS) - 1):
+            raise Refusal("A cleanup hook of this program still runs.")
+        return {}
+
+    def hook_state(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """How it is getting on."""
+        return self.hooks.state()
+
+    def hooks_release(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """This viewer runs no more of them."""
+        self.hooks.release(viewer)
+        return {}
+
+    def trim(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """The C library gives free memory back."""
+        return trim()
+
     def native_probe(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
         """What a native recording would need."""
         return self.native.probe()
@@ -163,7 +202,8 @@ class Requests:
 
 _NAMES = ("stream", "trace_start", "trace_stop", "allocations", "types", "collect", "ping", "detach")
 _NATIVE = ("native_probe", "native_start", "native_state", "native_stop")
-_ACTIONS = {name: getattr(Requests, name) for name in _NAMES + _NATIVE}
+_CLEANUP = ("hooks_choose", "hook_start", "hook_state", "hooks_release", "trim")
+_ACTIONS = {name: getattr(Requests, name) for name in _NAMES + _NATIVE + _CLEANUP}
 
 
 def _number(request: dict[str, Any], name: str, default: int, most: int) -> int:
@@ -294,6 +334,7 @@ class Agent:
         viewer.close()
         if self._requests is not None:
             _attempt(self._requests.native.release, viewer)
+            self._requests.hooks.release(viewer)
             self._requests.tracing.release(viewer)
 
     def _leave(self) -> None:
@@ -311,7 +352,7 @@ class Agent:
             _attempt(hang_up, fd)
         for fd in waker:
             _attempt(close, fd)
-        _attempt(_forget_thread)
+        _attempt(forget_thread)
 
 
 def _attempt(step: Callable[..., None], *arguments: Any) -> None:
@@ -319,11 +360,3 @@ def _attempt(step: Callable[..., None], *arguments: Any) -> None:
         step(*arguments)
     except BaseException:
         pass
-
-
-def _forget_thread() -> None:
-    """Remove what `threading` noted of this thread, if some code of the target asked for it here."""
-    threading = sys.modules.get("threading")
-    ident = original("_thread", "get_ident")()
-    if threading is not None and type(threading._active.get(ident)).__name__ == "_DummyThread":
-        threading._active.pop(ident, None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import _tracemalloc
+import sys
+from posix import getpid
 
 from .wire import Pace
 
@@ -19,16 +21,31 @@ MAX_FRAMES_IN_REPLY = 800000
 MAX_TRACES = 4000000
 TRACE_BYTES = 59
 """Of tracemalloc's own memory, for each live trace."""
+_PLACES = ("_memtui_agent.tracing", "memtui.agent.tracing")
+"""Where this module is: in the agent, and where the program itself uses memtui. Each minds the other's holders."""
+
+holders: list[tuple[int, object]] = []
+"""Who needs tracing, each with the process it is in: a forked child has a copy of this list, but not of them."""
+
+
+def held_elsewhere() -> bool:
+    """Whether the other memtui in this process, if there is one, needs tracing."""
+    home = getpid()
+    spaces = [sys.modules[name].__dict__ for name in _PLACES if name in sys.modules]
+    return any(pid == home for one in spaces if one is not globals() for pid, _ in one.get("holders", ()))
 
 
 class Tracing:
-    """Who holds tracemalloc. Tracing that the program began itself is never stopped."""
+    """Who holds tracemalloc. Tracing that the program began itself is never stopped.
 
-    __slots__ = ("_held", "_holders", "found_on")
+    ``own_files`` are the beginnings of the names of the files whose allocations are memtui's own.
+    """
 
-    def __init__(self, held: Held) -> None:
+    __slots__ = ("_held", "_own_files", "found_on")
+
+    def __init__(self, held: Held, own_files: tuple[str, ...] = (OWN_FILE,)) -> None:
         self._held = held
-        self._holders: list[object] = []
+        self._own_files = own_files
         self.found_on = False
         self._look()
 
@@ -52,22 +69,22 @@ class Tracing:
         started = not _tracemalloc.is_tracing()
         if started:
             _tracemalloc.start(frames)
-        if not self.found_on and viewer not in self._holders:
-            self._holders.append(viewer)
+        if not self.found_on and not self._holds(viewer):
+            holders.append((getpid(), viewer))
         return {"started": started, "frames": _tracemalloc.get_traceback_limit(), "found_on": self.found_on}
 
     def release(self, viewer: object) -> dict[str, Any]:
         """``viewer`` needs no tracing any more; stops it when nobody else does."""
         self._look()
         stopped, why = False, ""
-        if viewer in self._holders:
-            self._holders.remove(viewer)
-            stopped = not self._holders
+        if self._holds(viewer):
+            holders[:] = [one for one in holders if one[1] is not viewer]
+            stopped = not holders and not held_elsewhere()
             if stopped:
                 self._held.call("stop tracing", _tracemalloc.stop)
         if self.found_on:
             why = "The program switched tracing on itself."
-        elif self._holders:
+        elif holders or held_elsewhere():
             why = "Another viewer uses it."
         return {"stopped": stopped, "left_on": _tracemalloc.is_tracing(), "why": why}
 
@@ -80,16 +97,19 @@ class Tracing:
         sizes = sizes_by_traceback(self._held.call("read traces", _tracemalloc._get_traces))
         pause = self._held.last_seconds
         groups = groups_of(sizes, by)
-        own = take_own(groups)
+        own = take_own(groups, self._own_files)
         return dict(table(groups, limit), by=by, own_bytes=own, pause=pause)
 
     def _look(self) -> None:
         """Learn what the program did meanwhile: it may start or stop tracing at any time."""
-        on = _tracemalloc.is_tracing()
-        if not on:
-            self._holders.clear()
-        if not self._holders:
-            self.found_on = on
+        on, home = _tracemalloc.is_tracing(), getpid()
+        if holders:
+            holders[:] = [one for one in holders if on and one[0] == home]
+        if not holders:
+            self.found_on = on and not held_elsewhere()
+
+    def _holds(self, viewer: object) -> bool:
+        return any(one[1] is viewer for one in holders)
 
 
 def sizes_by_traceback(raw: list[Any]) -> dict[Any, list[int]]:
@@ -131,9 +151,9 @@ def groups_of(sizes: dict[Any, list[int]], by: str) -> dict[Any, list[int]]:
     return groups
 
 
-def take_own(groups: dict[Any, list[int]]) -> int:
-    """Remove the groups the agent allocated itself; returns their bytes."""
-    own = [key for key in groups if key[0][0].startswith(OWN_FILE)]
+def take_own(groups: dict[Any, list[int]], own_files: tuple[str, ...] = (OWN_FILE,)) -> int:
+    """Remove the groups that memtui allocated itself; returns their bytes."""
+    own = [key for key in groups if key[0][0].startswith(own_files)]
     return sum(groups.pop(key)[0] for key in own)
 
 

@@ -55,6 +55,14 @@ def original(module: str, name: str) -> Any:
     return getattr(__import__(module), name)
 
 
+def forget_thread() -> None:
+    """Remove what `threading` noted of this thread, if some code of the target asked for it here."""
+    threading = sys.modules.get("threading")
+    ident = original("_thread", "get_ident")()
+    if threading is not None and type(threading._active.get(ident)).__name__ == "_DummyThread":
+        threading._active.pop(ident, None)
+
+
 class TooBusy(Exception):
     """The target keeps the GIL for so long at a time that the work would take many seconds."""
 
