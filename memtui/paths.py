@@ -16,9 +16,12 @@ def bundled_themes() -> Path:
 
 def config_dir() -> Path:
     """The user's memtui directory under ``$XDG_CONFIG_HOME`` (``~/.config`` without it)."""
-    base = os.environ.get("XDG_CONFIG_HOME") or ""
-    root = Path(base) if os.path.isabs(base) else Path("~/.config").expanduser()
-    return root / "memtui"
+    return _xdg("XDG_CONFIG_HOME", "~/.config")
+
+
+def state_dir() -> Path:
+    """Where what memtui keeps by itself is, under ``$XDG_STATE_HOME`` (``~/.local/state`` without it)."""
+    return _xdg("XDG_STATE_HOME", "~/.local/state")
 
 
 def config_file() -> Path:
@@ -29,3 +32,9 @@ def config_file() -> Path:
 def user_themes() -> Path:
     """The user's own theme directory (may not exist)."""
     return config_dir() / "themes"
+
+
+def _xdg(variable: str, otherwise: str) -> Path:
+    base = os.environ.get(variable) or ""
+    root = Path(base) if os.path.isabs(base) else Path(os.path.expanduser(otherwise))
+    return root / "memtui"

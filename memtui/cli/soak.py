@@ -36,6 +36,9 @@ periods by more than --least and --least-percent a leak, thirds one of the last 
 --baseline fails when the growth rate exceeds the earlier one by more than three standard errors of the difference,
 and by more than 3 MiB and 0.6 % of the memory over the time of the soak.
 
+The soak is recorded as it goes; the first line names the file, which memtui open plays and memtui report prints,
+also when memtui was killed.
+
 exit codes: 0 passed, also when it is inconclusive; 1 a limit broken, or a verdict of suspect or leak (--fail-on);
 2 wrong usage; 3 the process cannot be observed or the program not started; 4 it died, or ended with another code
 than 0; 130 interrupted. Reports are written in each of these cases but 2 and 3.
@@ -100,6 +103,11 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     files.add_argument("--report", metavar="FILE", type=Path, help="write the whole report as JSON")
     files.add_argument("--junit", metavar="FILE", type=Path, help="write JUnit XML, a test case for each check")
     files.add_argument("--markdown", metavar="FILE", type=Path, help="write a summary for a CI job")
+    recording = files.add_mutually_exclusive_group()
+    recording.add_argument(
+        "--record", metavar="FILE", type=Path, help="where it is recorded (default: in the state directory, 20 kept)"
+    )
+    recording.add_argument("--no-record", action="store_true", help="record nothing")
     files.add_argument("--json", action="store_true", help="print the report as JSON instead of text")
     files.add_argument("--output", metavar="FILE", type=Path, help="write what the program prints to FILE")
     files.add_argument("--quiet", action="store_true", help="no progress")

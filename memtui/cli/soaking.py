@@ -24,6 +24,8 @@ from memtui.report.soak import SoakReport, soak_as_text, soak_report
 from memtui.report.write import render, write_file
 from memtui.session.live import LiveOptions, LiveSession
 from memtui.session.pictures import default_name, save_picture
+from memtui.session.recording.kept import kept_recorder
+from memtui.session.recording.recorder import Recorder
 from memtui.session.watching import HeadlessWatch, Watched, WatchPlan
 
 _LAST_PICTURE_SECONDS = 60.0
@@ -40,13 +42,16 @@ _LONG_SECONDS = 600.0
 
 def soak(args: argparse.Namespace, plan: SoakPlan, options: LiveOptions) -> int:
     """Watch, judge, print and write; the exit code. Raises MemtuiError when the target cannot be watched."""
-    session = LiveSession(options)
+    recorder = _recorder(args, options)
+    session = LiveSession(options, recorder)
     line = ProgressLine(quiet=args.quiet)
-    run = _Run(args, plan, session, line)
+    run = _Run(args, plan, session, line, recorder)
     try:
-        with orderly_end(session.close):
+        with orderly_end(session.close), _told_of_interruptions(run.interrupt):
             session.start()
             run.watch()
+            line.end()
+            session.close()
             run.finish()
     finally:
         line.end()
@@ -54,19 +59,48 @@ def soak(args: argparse.Namespace, plan: SoakPlan, options: LiveOptions) -> int:
     return run.exit_code
 
 
+def _recorder(args: argparse.Namespace, options: LiveOptions) -> Recorder | None:
+    """Raises WriteError for a file that the user named; without one, a soak that cannot be recorded goes on."""
+    if args.no_record:
+        return None
+    if args.record is not None:
+        return Recorder(args.record)
+    pid = options.workload.pid if options.workload is not None else options.pid
+    assert pid is not None
+    try:
+        return kept_recorder("soak", pid)
+    except WriteError as error:
+        print(f"memtui: {error}", file=sys.stderr)
+        return None
+
+
 class _Run:
     """One soak test."""
 
-    def __init__(self, args: argparse.Namespace, plan: SoakPlan, session: LiveSession, line: ProgressLine) -> None:
-        self._args, self._plan, self._session = args, plan, session
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        plan: SoakPlan,
+        session: LiveSession,
+        line: ProgressLine,
+        recorder: Recorder | None,
+    ) -> None:
+        self._args, self._plan, self._session, self._recorder = args, plan, session, recorder
         self._progress = SoakProgress(plan.seconds, line, lambda: session.state)
         self._line = line
         self._interrupted = False
         self._aborted = False
         self._snapshot: Path | None = None
         self._snapshot_obstacle = ""
+        self._watch: HeadlessWatch | None = None
         self._watched: Watched | None = None
         self.exit_code = EXIT_OK
+
+    def interrupt(self) -> None:
+        """In a signal handler: end it as soon as possible."""
+        self._interrupted = True
+        if self._watch is not None:
+            self._watch.stop()
 
     def watch(self) -> None:
         """Until the time is over, a limit of RSS is passed, the target ends, or somebody interrupts."""
@@ -83,28 +117,31 @@ class _Run:
         )
         watch = HeadlessWatch(self._session, watching, self._progress.tell)
         self._watch = watch
+        if self._interrupted:
+            watch.stop()
         end = self._session.subscribe(self._see)
         self._say_what_begins()
-        try:
-            self._watched = watch.run()
-            if self._aborted:
-                self._keep_picture(watch)
-        except KeyboardInterrupt:
-            self._interrupted = True
-        finally:
-            end()
+        watch.run()
+        if self._aborted and not self._interrupted:
+            self._keep_picture(watch)
+        end()
         self._watched = watch.watched
 
     def _see(self, state: State) -> None:
         """In the session's thread: each State."""
         if self._judge.see(state) and not self._aborted:
             self._aborted = True
-            self._watch.stop()
+            if self._watch is not None:
+                self._watch.stop()
 
     def _say_what_begins(self) -> None:
+        into = ""
+        if self._recorder is not None:
+            self._recorder.flush()  # what is said to be there is there
+            into = f", recorded in {self._recorder.path}"
         if not self._args.quiet:
             target, seconds = self._session.state.target, format_seconds(self._plan.seconds)
-            print(f"memtui: Soaking process {target.pid} for {seconds}", file=sys.stderr, flush=True)
+            print(f"memtui: Soaking process {target.pid} for {seconds}{into}", file=sys.stderr, flush=True)
 
     def _keep_picture(self, watch: HeadlessWatch) -> None:
         """The limit of RSS is passed: what is in the heap now, kept in a file beside the report."""
@@ -123,18 +160,16 @@ class _Run:
 
     def finish(self) -> None:
         """Judge, print, and write what was asked for. Raises WriteError, after everything else was written."""
-        with _uninterrupted():
-            self._line.end()
-            soaked = self._result()
-            self.exit_code = soaked.exit_code
-            report = render(soak_report(soaked))
-            if self._args.json:
-                sys.stdout.write(report.decode("utf-8"))
-            else:
-                print("\n".join(soak_as_text(soaked)))
-            sys.stdout.flush()
-            self._say_the_end(soaked)
-            self._write(soaked, report)
+        soaked = self._result()
+        self.exit_code = soaked.exit_code
+        report = render(soak_report(soaked))
+        if self._args.json:
+            sys.stdout.write(report.decode("utf-8"))
+        else:
+            print("\n".join(soak_as_text(soaked)))
+        sys.stdout.flush()
+        self._say_the_end(soaked)
+        self._write(soaked, report)
 
     def _result(self) -> SoakReport:
         assert self._watched is not None
@@ -153,11 +188,14 @@ class _Run:
             outcome,
             code,
             obstacle=self._watched.obstacle if state.evidence is None else "",
+            recording=None if self._recorder is None else str(self._recorder.path),
             snapshot=None if self._snapshot is None else str(self._snapshot),
         )
 
     def _say_the_end(self, soaked: SoakReport) -> None:
         state = soaked.state
+        if self._recorder is not None and self._recorder.error is not None:
+            print(f"memtui: {self._recorder.error}", file=sys.stderr)
         if self._snapshot_obstacle:
             print(f"memtui: No heap picture of the end: {self._snapshot_obstacle}", file=sys.stderr)
         if soaked.outcome == "died" and state.output is not None:
@@ -214,11 +252,14 @@ def _collect_seconds(plan: SoakPlan) -> float:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """A second Ctrl-C must not cost the report, which takes a moment."""
+def _told_of_interruptions(tell: Callable[[], None]) -> Iterator[None]:
+    """Within it Ctrl-C calls ``tell``, and raises nothing: an impatient second one must not cost the report.
+
+    Also where SIGINT is ignored, as in a job that a script started with ``&``: SIGTERM comes the same way.
+    """
     try:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except ValueError:  # not the main thread: nobody interrupts it
+        before = signal.signal(signal.SIGINT, lambda _number, _frame: tell())
+    except ValueError:  # not the main thread: no signal comes here
         yield
         return
     try:

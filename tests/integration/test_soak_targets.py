@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -15,19 +16,28 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
+from memtui.model.files import RECORDING_MAGIC
 from memtui.report.build import load_schema
+from memtui.session.recording.kept import KEPT, kept_recorder
+from memtui.session.recording.reader import RecordingFile
 
 CALM = "import time\nwhile True: time.sleep(0.05)\n"
 LEAKY = "import time\nKEPT = []\nwhile True: KEPT.append(bytearray(100_000)); time.sleep(0.02)\n"
 SECONDS = 60
 
 
-def soak(*arguments: str) -> subprocess.Popen[str]:
+@pytest.fixture(autouse=True)
+def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+def soak(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "memtui", "soak", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=environment,
     )
 
 
@@ -64,6 +74,21 @@ def test_a_healthy_program_passes(tmp_path: Path) -> None:
     assert (suite.get("failures"), suite.get("errors")) == ("0", "0")
     assert "passed" in files["markdown"].read_text("utf-8")
     assert "left · RSS" in err
+
+
+@pytest.mark.slow
+def test_a_leak_fails_it_and_is_named(tmp_path: Path) -> None:
+    report, junit, markdown = (tmp_path / name for name in ("report.json", "junit.xml", "summary.md"))
+    code, out, err = soaked(
+        "--demo", "--for", "45s", "--report", str(report), "--junit", str(junit), "--markdown", str(markdown)
+    )
+    assert code == 1, out + err
+    first = report_in(report)["suspects"][0]
+    assert first["holder"]["path"].endswith("ARCHIVE")
+    failure = ET.parse(junit).getroot().find("testsuite/testcase[@name='verdict']/failure")
+    assert failure is not None
+    assert "ARCHIVE" in (failure.text or "")
+    assert "ARCHIVE" in markdown.read_text("utf-8")
 
 
 def test_a_limit_of_growth_fails_it(tmp_path: Path) -> None:
@@ -166,3 +191,49 @@ def test_what_cannot_be(capfd: pytest.CaptureFixture[str], arguments: list[str],
 
     assert run(["soak", *arguments]) == code
     assert words in capfd.readouterr().err
+
+
+def test_what_was_seen_survives_a_kill(tmp_path: Path) -> None:
+    """At any moment after the first line; the file is as whole as what memtui was told two seconds before."""
+    running = []
+    for wait in (0.0, 0.3, 2.5):
+        environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path / str(wait))}
+        process = soak(script(tmp_path, CALM), environment=environment)
+        running.append((wait, time.monotonic(), process))
+    for wait, began, process in running:
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        time.sleep(max(0.0, began + wait - time.monotonic()))
+        process.kill()
+        process.communicate(timeout=SECONDS)
+        recording = RecordingFile(Path(told.strip().rpartition("recorded in ")[2]))
+        state, _messages = recording.read(recording.chapters[-1])
+        assert f"process {state.target.pid} " in told
+        with suppress(ProcessLookupError):
+            os.kill(state.target.pid, signal.SIGKILL)
+
+
+def test_recordings_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    folder = tmp_path / "memtui" / "soak"
+    folder.mkdir(parents=True)
+    for number in range(KEPT + 5):
+        path = folder / f"{number}.memtui"
+        path.write_bytes(RECORDING_MAGIC)
+        os.utime(path, (number, number))
+    recorder = kept_recorder("soak", 4242)
+    names = {path.name for path in folder.iterdir()}
+    assert len(names) == KEPT
+    assert recorder.path.name in names
+    assert {"0.memtui", "5.memtui"}.isdisjoint(names)
+    assert f"{KEPT + 4}.memtui" in names
+    recorder.close()
+
+
+def test_where_nothing_can_be_kept_it_is_recorded_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    recorder = kept_recorder("soak", 4242)
+    assert recorder.path.parent == tmp_path
+    recorder.close()
