@@ -33,33 +33,24 @@ class Standing:
     good_since: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """An alert that was raised now, or one that is over now (then it has ``until_seconds``)."""
+def step(rule: Threshold, before: Standing, value: float | None, at_seconds: float) -> tuple[Standing, Alert | None]:
+    """One look at one threshold: an alert that it raises, or (with its end) one that is over now.
 
-    alert: Alert
-
-    @property
-    def over(self) -> bool:
-        """Whether it ended."""
-        return self.alert.until_seconds is not None
-
-
-def step(rule: Threshold, before: Standing, value: float | None, at_seconds: float) -> tuple[Standing, Change | None]:
-    """One look at one threshold; an unknown value (None) changes nothing."""
+    An unknown value (None) changes nothing.
+    """
     if value is None:
         return before, None
     if rule.crossed_by(value):
         if before.alert is not None:
             return Standing(before.alert), None
         alert = Alert(at_seconds, rule.level, rule.rule, value)
-        return Standing(alert), Change(alert)
+        return Standing(alert), alert
     if before.alert is None:
         return before, None
     since = at_seconds if before.good_since is None else before.good_since
     looks = before.clear_looks + 1 if _clear(rule, value) else 0
     if looks >= CALM_LOOKS or at_seconds - since >= CALM_SECONDS:
-        return Standing(), Change(replace(before.alert, until_seconds=at_seconds))
+        return Standing(), replace(before.alert, until_seconds=at_seconds)
     return Standing(before.alert, looks, since), None
 
 
@@ -79,15 +70,18 @@ class AlertWatch:
         self._pauses: GcPauses | None = None
         self._looked_at: float | None = None
 
-    def look(self, state: State) -> tuple[Change, ...]:
-        """What changed with the newest look of ``state``; nothing when it was seen before or the target is gone."""
+    def look(self, state: State) -> tuple[Alert, ...]:
+        """The alerts that the newest look of ``state`` raises, and those (with an end) that are over.
+
+        Nothing when that look was seen before, or when the target is gone.
+        """
         last = state.series.last
         if last is None or last.at_seconds == self._looked_at or state.ending is not None:
             return ()
         self._looked_at = last.at_seconds
         values = measure(state, {one.metric for one in self.rules}, self._pauses)
         self._pauses = state.pauses
-        changes: list[Change] = []
+        changes: list[Alert] = []
         for index, rule in enumerate(self.rules):
             after, change = step(rule, self._standing[index], values[rule.metric], last.at_seconds)
             self._standing[index] = after

@@ -16,6 +16,7 @@ from memtui.session.live import LiveOptions, LiveSession
 if TYPE_CHECKING:
     from memtui.attach.ways import Via
     from memtui.model.state import State
+    from memtui.session.interface import Attendant
     from memtui.session.workload import Workload
     from memtui.tui.settings import Settings
 
@@ -33,6 +34,7 @@ class View:
     workload_stdin: bool = False
     via: Via = "auto"
     experimental: bool = False
+    attendants: tuple[Attendant, ...] = ()
 
 
 def check_report_path(path: Path | None) -> None:
@@ -117,6 +119,7 @@ def _start(view: View, settings: Settings, pid: int | None, workload: Workload |
             trace_frames=view.trace_frames,
             via=view.via,
             experimental=view.experimental,
+            attendants=view.attendants,
         )
     )
     session.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from memtui.cli.alerts import add_alert_options
 from memtui.errors import UsageError
 from memtui.model.units import parse_duration, parse_size
 
@@ -13,7 +14,7 @@ _MOST_FRAMES = 65535
 
 
 def add_dashboard_options(parser: argparse.ArgumentParser) -> None:
-    """``--trace``, ``--interval``, ``--observe-only``, ``--report`` and ``--theme``."""
+    """``--trace``, ``--interval``, ``--observe-only``, ``--report``, ``--theme``, and those about alerts."""
     parser.add_argument(
         "--trace",
         metavar="FRAMES",
@@ -30,6 +31,7 @@ def add_dashboard_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--report", metavar="FILE", type=Path, help="write a JSON report to FILE at the end")
     parser.add_argument("--theme", metavar="NAME", help="colours: memtui-dark, memtui-light, ... or one of your own")
+    add_alert_options(parser)
 
 
 def check_options(args: argparse.Namespace, *, agent: bool = False) -> None:

@@ -63,10 +63,11 @@ def default_path(state: State) -> Path:
     In the current directory, or in the directory for temporary files when that one cannot be written to.
     """
     when = time.strftime("%Y%m%d-%H%M%S", time.localtime(state.started_at + state.now_seconds))
-    return _writable_directory() / f"memtui-{state.target.pid}-{when}.json"
+    return writable_directory() / f"memtui-{state.target.pid}-{when}.json"
 
 
-def _writable_directory() -> Path:
+def writable_directory() -> Path:
+    """The current directory, or the one for temporary files when it cannot be written to."""
     try:
         here = Path.cwd()
     except OSError:  # the directory was deleted

@@ -19,7 +19,7 @@ from memtui.model.state import EventKind, Output, State
 from memtui.model.target import Ending, Rung, Target
 from memtui.session import messages as m
 from memtui.session.agent_port import AgentPort
-from memtui.session.interface import Listener
+from memtui.session.interface import Attendant, Listener
 from memtui.session.leak_check import LeakCheck
 from memtui.session.output import OutputLines
 from memtui.session.recording.recorder import Recorder
@@ -41,7 +41,7 @@ class LiveOptions:
     """What to watch and how. Exactly one of ``pid`` (attach) and ``workload`` (run) is given.
 
     ``observe_only`` never puts the agent in, and copies nothing; ``outside_only`` leaves it out until it is needed.
-    ``via`` and ``experimental`` are those of :func:`memtui.attach.inject.attach_agent`.
+    ``via`` and ``experimental`` are those of :func:`memtui.attach.inject.attach_agent`. ``attendants`` see each look.
     """
 
     pid: int | None = None
@@ -53,6 +53,7 @@ class LiveOptions:
     via: Via = "auto"
     experimental: bool = False
     outside_only: bool = False
+    attendants: tuple[Attendant, ...] = ()
 
     @property
     def stays_outside(self) -> bool:
@@ -151,7 +152,10 @@ class LiveSession:
             self._deliver(c.StartTracing(self._options.trace_frames))
         elif self._options.agent_at_once or (self._workload is not None and not self._options.stays_outside):
             self._deliver(c.ClimbToAgent())
+        for one in self._options.attendants:
+            one.begin(self.request)
         self._look()
+        self._attend()
         self._thread.start()
 
     def close(self) -> None:
@@ -212,10 +216,16 @@ class LiveSession:
         if self._state.ending is None:
             self._look()
             self._go_on_checking()
+        self._attend()
         self._follow_terminal()
         self._flush_output()
         self._tape.check()
         self._publish()
+
+    def _attend(self) -> None:
+        for one in self._options.attendants:
+            for message in one.attend(self._state):
+                self._fold(message)
 
     def _follow_terminal(self) -> None:
         """The workload's terminal is as large as the one the user looks at."""
@@ -370,6 +380,9 @@ class LiveSession:
     def _leave(self) -> None:
         self._desk.leave()
         self._agent.leave()
+        for one in self._options.attendants:
+            for message in one.end():
+                self._fold(message)
         with self._lock:
             self._left = True
             os.close(self._wake_read)

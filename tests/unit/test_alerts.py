@@ -15,7 +15,6 @@ from memtui.analysis.alerts import (
     CALM_LOOKS,
     CALM_SECONDS,
     AlertWatch,
-    Change,
     Standing,
     crossed,
     measure,
@@ -33,7 +32,7 @@ RULE = threshold("warning", "rss", 100)
 LEFT = threshold("critical", "time_to_limit", "100s")
 
 
-def follow(rule: Threshold, values: Sequence[float | None], every_seconds: float = 1.0) -> list[tuple[int, Change]]:
+def follow(rule: Threshold, values: Sequence[float | None], every_seconds: float = 1.0) -> list[tuple[int, Alert]]:
     """The changes that a series of values makes, with the index of the look."""
     standing, changes = Standing(), []
     for index, value in enumerate(values):
@@ -43,7 +42,7 @@ def follow(rule: Threshold, values: Sequence[float | None], every_seconds: float
 
 
 def raised(rule: Threshold, values: Sequence[float | None], every_seconds: float = 1.0) -> list[int]:
-    return [index for index, change in follow(rule, values, every_seconds) if not change.over]
+    return [index for index, change in follow(rule, values, every_seconds) if change.until_seconds is None]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +84,7 @@ def test_noise_around_a_threshold_is_one_alert() -> None:
 
 def test_an_alert_that_is_over_knows_when() -> None:
     changes = [change for _, change in follow(RULE, [101, 50, 50, 50], every_seconds=15.0)]
-    assert [one.alert for one in changes] == [
+    assert changes == [
         Alert(0.0, "warning", "rss>100", 101),
         Alert(0.0, "warning", "rss>100", 101, until_seconds=45.0),
     ]
@@ -144,18 +143,18 @@ def test_pauses_are_those_since_the_last_look(now: GcPauses, before: GcPauses | 
 def test_a_session_is_followed_look_by_look() -> None:
     watch = AlertWatch([threshold("warning", "rss", "60MiB"), threshold("critical", "rss", "70MiB")])
     state = empty_state()
-    found: list[Change] = []
+    found: list[Alert] = []
     for second in range(60):
         rss = 80 * MIB if 20 <= second < 40 else 62 * MIB if 10 <= second < 50 else 50 * MIB
         state = replace(state, series=state.series.append(Sample(float(second), rss)), now_seconds=float(second))
         found += watch.look(state)
         assert watch.look(state) == (), "a look counts once"
-    assert [(one.alert.rule, one.alert.at_seconds, one.alert.until_seconds) for one in found] == [
+    assert [(one.rule, one.at_seconds, one.until_seconds) for one in found] == [
         ("rss>60MiB", 10.0, None), ("rss>70MiB", 20.0, None), ("rss>70MiB", 20.0, 42.0), ("rss>60MiB", 10.0, 52.0),
     ]  # fmt: skip
-    assert worst([one.alert for one in found[:1]]) == "warning"
-    assert worst([one.alert for one in found[:2]]) == "critical"
-    assert worst([one.alert for one in found[2:]]) is None
+    assert worst(found[:1]) == "warning"
+    assert worst(found[:2]) == "critical"
+    assert worst(found[2:]) is None
 
 
 def test_a_target_that_is_gone_raises_no_alert() -> None:

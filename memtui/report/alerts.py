@@ -1,0 +1,37 @@
+"""One alert as JSON: what a command gets on its stdin and a webhook is sent."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+from memtui.model.alert import METRICS, Alert
+from memtui.model.state import State
+from memtui.report.times import iso
+
+SCHEMA = "memtui.alert/1"
+
+
+def alert_as_json(alert: Alert, state: State) -> bytes:
+    """The alert with what is known of the process then; ``value`` is in ``unit``."""
+    last, target = state.series.last, state.target
+    metric = METRICS.get(alert.rule.replace("<", ">").partition(">")[0])
+    document = {
+        "schema": SCHEMA,
+        "at": iso(state.started_at + alert.at_seconds),
+        "at_seconds": round(alert.at_seconds, 3),
+        "level": alert.level,
+        "rule": alert.rule,
+        "metric": metric.name if metric else None,
+        "value": round(alert.value, 3),
+        "unit": metric.unit if metric else None,
+        "text": alert.text,
+        "host": socket.gethostname(),
+        "target": {"pid": target.pid, "command": list(target.command), "python": target.python, "user": target.user},
+        "memory": {
+            "rss_bytes": last.rss_bytes if last else None,
+            "uss_bytes": last.uss_bytes if last else None,
+            "limit_bytes": state.memory_limit_bytes,
+        },
+    }
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
