@@ -7,9 +7,11 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memtui.cli.alerts import add_alert_options, alert_desk
 from memtui.cli.options import process_id
 from memtui.cli.program import DEMO, Kind, Program, command_line, split
 from memtui.errors import UsageError
@@ -24,7 +26,7 @@ TARGETS = "PID | SCRIPT [ARGS...] | -m MODULE [ARGS...] | -- COMMAND..."
 
 
 def add_watch_options(parser: argparse.ArgumentParser) -> None:
-    """``--accept-stop``, ``--trace`` and ``--python``."""
+    """``--accept-stop``, ``--trace``, ``--python``, and those about alerts."""
     parser.add_argument(
         "--accept-stop", action="store_true", help="also when a picture stops the process for more than 50 ms"
     )
@@ -34,6 +36,7 @@ def add_watch_options(parser: argparse.ArgumentParser) -> None:
         help="also trace allocations, to name lines: puts the agent in, and programs run 2 to 13 times slower",
     )
     parser.add_argument("--python", metavar="PATH", help="the interpreter for SCRIPT and -m")
+    add_alert_options(parser)
 
 
 def parse_watch(parser: argparse.ArgumentParser, arguments: list[str], command: str) -> argparse.Namespace:
@@ -73,22 +76,19 @@ def watch_target(
     from memtui.observe.eligibility import check_observable
     from memtui.session.live import LiveOptions
 
-    frames = 1 if args.trace else None
+    common = LiveOptions(
+        interval_seconds=args.interval,
+        trace_frames=1 if args.trace else None,
+        observe_only=observe_only,
+        attendants=(alert_desk(args, report=args.report),),
+    )
     if args.pid is not None:
         check_observable(args.pid)
-        yield LiveOptions(
-            pid=args.pid, interval_seconds=args.interval, trace_frames=frames, observe_only=observe_only
-        )
+        yield replace(common, pid=args.pid)
         return
     workload = _start(args, output)
     try:
-        yield LiveOptions(
-            workload=workload,
-            interval_seconds=args.interval,
-            trace_frames=frames,
-            observe_only=observe_only,
-            outside_only=True,
-        )
+        yield replace(common, workload=workload, outside_only=True)
     finally:
         workload.end(_GRACE_SECONDS)
 
