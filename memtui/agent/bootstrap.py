@@ -22,7 +22,8 @@ _FETCH_SECONDS = 10.0
 _LOAD_SECONDS = 15.0
 _VERSION = 1
 """Of the protocol, as in the agent's wire module."""
-_HASTY_SECONDS, _GRIP_SECONDS, _LONG_WAIT_SECONDS = 0.0001, 0.1, 0.15
+_HASTY_SECONDS, _GRIP_SECONDS = 0.0001, 0.1
+_LONG_WAIT_SECONDS, _SURELY_LONG_SECONDS = 0.15, 1.0
 
 
 def start(token: str, expires_at: float, pid: int, place: "Optional[Tuple[bytes, int, int]]" = None) -> None:
@@ -48,12 +49,13 @@ def boot(token: str, expires_at: float, pid: int, place: "Optional[Tuple[bytes, 
         package = _enter(token, pid) if time.time() < expires_at and os.getpid() == pid else None
         if package is None:
             return
+        arrival = _Arrival(package.__dict__.get("loader") == token)
         try:
-            arrival = _Arrival(package.__dict__.get("loader") == token)
             channel = _open_channel(token, arrival) if place is None else _connect(*place, arrival)
             if channel is not None:
                 _serve(package, token, arrival, *channel)
         finally:
+            arrival.end()
             _exit(token, package)
     except BaseException:
         return
@@ -145,19 +147,39 @@ class _Arrival:
             sys.setswitchinterval(self._interval_seconds)
 
     def look(self) -> None:
-        """Hold on to the GIL from now on, if waiting for it has taken long."""
+        """Hold on to the GIL from now on, if waiting for it has taken long.
+
+        Unless the wait was for a processor; to see that, files are read, which gives the GIL away a few more times.
+        """
         waited = time.monotonic() - time.thread_time() - self._began
-        if self._hasty and waited > _LONG_WAIT_SECONDS and waited > _LONG_WAIT_SECONDS + _starved_seconds():
+        if self._hasty and waited > _LONG_WAIT_SECONDS:
+            before = self._interval_seconds
             self._interval_seconds = _GRIP_SECONDS
-            self.rest()
-            self.hurry()
+            self._change()
+            if waited < _LONG_WAIT_SECONDS + _starved_seconds() and waited < _SURELY_LONG_SECONDS:
+                self._interval_seconds = before
+                self._change()
+
+    def waited_long(self) -> bool:
+        return self._interval_seconds == _GRIP_SECONDS
 
     def greet(self, channel: "Any") -> None:
         if self.greeted:
             self.look()
             channel.sendall(b"".join(map(_frame, _greeting())))
+            self.look()
 
     def rest(self) -> None:
+        """No more haste while the viewer is waited for; where C code keeps the GIL, keep what was gained."""
+        self.look()
+        if not self.waited_long():
+            self.end()
+
+    def _change(self) -> None:
+        self.end()
+        self.hurry()
+
+    def end(self) -> None:
         if self._hasty:
             if sys.getswitchinterval() == self._hasty:
                 sys.setswitchinterval(self._found + 5e-7)
@@ -223,7 +245,7 @@ def _open_channel(token: str, arrival: _Arrival) -> "Optional[Tuple[Any, bytes]]
     arrival.greet(mine)
     mark = _memory_file("memtui-%s-%d" % (token, other.fileno()))
     try:
-        mine.settimeout(_FETCH_SECONDS)
+        _wait_at_most(mine)
         arrival.rest()
         text = _receive(mine, arrival)
     except OSError:
@@ -245,7 +267,7 @@ def _connect(path: bytes, viewer: int, user: int, arrival: _Arrival) -> "Optiona
 
     channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
-        channel.settimeout(_FETCH_SECONDS)
+        _wait_at_most(channel)
         channel.connect(path)
         peer = channel.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 8)
         if peer == viewer.to_bytes(4, sys.byteorder) + user.to_bytes(4, sys.byteorder):
@@ -260,6 +282,13 @@ def _connect(path: bytes, viewer: int, user: int, arrival: _Arrival) -> "Optiona
         _remove(path)
     channel.close()
     return None
+
+
+def _wait_at_most(channel: "Any") -> None:
+    """The kernel ends its waits: with ``settimeout`` each is two calls that give the GIL away."""
+    seconds = b"".join(one.to_bytes(8, sys.byteorder) for one in (int(_FETCH_SECONDS), 0))
+    channel.setsockopt(1, 20, seconds)  # SOL_SOCKET, SO_RCVTIMEO
+    channel.setsockopt(1, 21, seconds)  # SO_SNDTIMEO
 
 
 def _remove(path: bytes) -> None:
@@ -297,9 +326,11 @@ def _become(package: "Any", arrival: _Arrival, channel: "Any", text: bytes) -> N
             _load(package, name.decode(), source)
             arrival.look()
         package.agent = package.core.Agent()
+        if arrival.waited_long():
+            package.wire.expect_waits()
     finally:
         del package.loader
-        arrival.rest()
+        arrival.end()
     try:
         package.agent.adopt(channel, arrival.greeted)
         package.agent.run()

@@ -14,7 +14,11 @@ from .native import MAX_SECONDS, Native, NotPossible
 from .pauses import Held, Pauses
 from .tracing import MAX_FRAMES, MAX_TRACES, Tracing
 from .wire import (
+    EXPECT_AFTER_SECONDS,
+    LONG_TURN_SECONDS,
+    LONG_WAITS_REMEMBERED_SECONDS,
     VERSION,
+    Grip,
     TooBusy,
     TooLarge,
     Viewer,
@@ -24,6 +28,7 @@ from .wire import (
     forget_thread,
     hang_up,
     original,
+    waits_are_expected,
 )
 
 TYPE_CHECKING = False
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
 _IN, _OUT, _GONE = 1, 4, 8 | 16 | 32
 MIN_INTERVAL, MAX_INTERVAL = 0.05, 3600.0
 MAX_ROWS = 20000
+_LINGER_MILLISECONDS = 300
 _PENDING_SECONDS = 1.0
 """How often a viewer that does not read is looked at."""
 
@@ -61,8 +67,8 @@ class Requests:
         """The answer to one request, as a frame. Never raises."""
         number = request.get("id")
         sent = request.get("sent")
-        if type(sent) is float:
-            expect_waits(monotonic() - sent)
+        if type(sent) is float and EXPECT_AFTER_SECONDS < monotonic() - sent < LONG_WAITS_REMEMBERED_SECONDS:
+            expect_waits()
         head = {"t": "reply", "id": number if type(number) is int else None, "ok": True}
         try:
             action = _ACTIONS.get(str(request.get("do")))
@@ -223,6 +229,7 @@ class Agent:
         self._waker: tuple[int, int] | None = None
         self._viewers: list[Viewer] = []
         self._requests: Requests | None = None
+        self._grip = Grip()
 
     def adopt(self, connection: Any, greeted: bool = False) -> bool:
         """Take a connected socket over as one more viewer, from any thread. False when the agent is leaving.
@@ -252,6 +259,8 @@ class Agent:
         self._leave()
 
     def _serve(self, requests: Requests) -> None:
+        grip = self._grip
+        _take(grip)
         reader, writer = self._waker = pipe()
         set_blocking(reader, False)
         set_blocking(writer, False)
@@ -261,7 +270,9 @@ class Agent:
             ready.register(reader, _IN)
             for viewer in self._viewers:
                 ready.register(viewer.fd, _IN * viewer.wants_to_read() | _OUT * viewer.pending)
-            events = dict(ready.poll(self._wait_milliseconds(monotonic(), requests.native.due())))
+            milliseconds = self._wait_milliseconds(monotonic(), requests.native.due())
+            events = dict(_linger(ready, grip, milliseconds))
+            _take(grip)
             requests.native.tick()
             if events.get(reader):
                 read(reader, 4096)
@@ -353,6 +364,26 @@ class Agent:
         for fd in waker:
             _attempt(close, fd)
         _attempt(forget_thread)
+
+
+def _linger(ready: Any, grip: Grip, milliseconds: int | None) -> list[tuple[int, int]]:
+    """Poll; a viewer that was answered soon asks again, so the GIL is let go of a little later where it is kept."""
+    if grip.held and (milliseconds is None or milliseconds > _LINGER_MILLISECONDS):
+        events: list[tuple[int, int]] = ready.poll(_LINGER_MILLISECONDS)
+        if events:
+            return events
+    grip.end()
+    events = ready.poll(milliseconds)
+    return events
+
+
+def _take(grip: Grip) -> None:
+    """Where C code keeps the GIL, keep it too, until all is done that can be done now.
+
+    Every read and write gives the GIL away, and unless it comes back at once that costs as long a wait as the last.
+    """
+    if waits_are_expected():
+        grip.begin(LONG_TURN_SECONDS)
 
 
 def _attempt(step: Callable[..., None], *arguments: Any) -> None:

@@ -93,6 +93,11 @@ class Grip:
         self._own: Any = original("_thread", "_local")()
         self._changed_to = 0.0
 
+    @property
+    def held(self) -> bool:
+        """It is changed now."""
+        return bool(self._changed_to)
+
     def begin(self, seconds: float) -> None:
         """Change it to this, in place of any earlier change."""
         self.end()
@@ -137,7 +142,7 @@ class Pace:
         self._grip = Grip()
         self._starved = starved_seconds()
         self._wall, self._work = monotonic(), thread_time()
-        if self._wall < _expected_until[0]:
+        if waits_are_expected():
             self._take_grip(LONG_TURN_SECONDS)
 
     def give_way(self) -> None:
@@ -155,7 +160,7 @@ class Pace:
             if self._patience_seconds < 0:
                 raise TooBusy
         if waited > GRIP_AFTER_SECONDS:
-            _expected_until[0] = wall + LONG_WAITS_REMEMBERED_SECONDS
+            expect_waits()
             self._take_grip(LONG_TURN_SECONDS)
         elif was_long:
             self._take_grip(STARVED_TURN_SECONDS)
@@ -176,13 +181,17 @@ _expected_until = [0.0]
 """Until when waits for the GIL are expected to be long, as some lately were."""
 
 
-def expect_waits(age_seconds: float) -> None:
-    """A request came that is so old already: where that is long, C code keeps the GIL, and long waits are to come.
+def expect_waits() -> None:
+    """C code keeps the GIL: long waits are to come.
 
     Work that follows keeps the GIL from the start, instead of finding that out by waiting once more.
     """
-    if EXPECT_AFTER_SECONDS < age_seconds < LONG_WAITS_REMEMBERED_SECONDS:
-        _expected_until[0] = monotonic() + LONG_WAITS_REMEMBERED_SECONDS
+    _expected_until[0] = monotonic() + LONG_WAITS_REMEMBERED_SECONDS
+
+
+def waits_are_expected() -> bool:
+    """Whether waits for the GIL have lately been long."""
+    return monotonic() < _expected_until[0]
 
 
 def _integer(digits: str) -> int:

@@ -15,6 +15,7 @@ from memtui.model.units import format_bytes, format_count, format_seconds
 from memtui.protocol import Frame
 from memtui.session import wire
 from memtui.session.messages import AllocationsSeen, BaselineSet, Busy, Message, Noted
+from memtui.session.silence import Silence
 from memtui.session.slowdown import Slowdown
 from memtui.session.snapshotting import SnapshotInTheMaking, Traced, TracedInTheMaking
 
@@ -46,6 +47,7 @@ class Conversation:
         self._refresh_at = 0.0
         self._has_baseline = False
         self._slowdown = Slowdown()
+        self._silence = Silence()
         self._thread = f"/proc/{attached.pid}/task/{attached.hello.get('thread')}"
         self._alone = attached.hello.get("viewers") == 1
         self.tracing = self._read_tracing(attached.hello.get("tracing"))
@@ -54,6 +56,7 @@ class Conversation:
     def receive(self) -> None:
         """Take in what the agent has sent."""
         for frame in self.link.receive():
+            self._silence.heard()
             kind = frame.get("t")
             if kind == "sample":
                 self.tracing = self._read_tracing(frame.get("tracing"))
@@ -64,6 +67,9 @@ class Conversation:
     def tick(self, cpu_seconds: float) -> None:
         """Once a tick: refresh the table of allocations when it is due and affordable."""
         self._slowdown.look(cpu_seconds, self.tracing.on)
+        silent = self._silence.look(self.clock(), waiting=bool(self._waiting))
+        if silent:
+            self.emit(Noted(EventKind.WARNING, silent))
         if self.tracing.on and self.clock() >= self._refresh_at:
             self._refresh_at = float("inf")  # until the reply says what it cost
             self.ask("", "allocations", self._table, by=self._by.value, limit=_TABLE_ROWS)
