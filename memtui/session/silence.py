@@ -29,7 +29,7 @@ class Silence:
             self._said = True
             silent = format_seconds(now_seconds - self._since)
             return (
-                f"The agent has not answered for {silent}: code written in C keeps the GIL, or the process is stopped "
-                "or has no processor. What is seen from outside goes on; the answer is shown when it comes."
+                f"The agent has not answered for {silent}: code written in C keeps the GIL, or the process is "
+                "stopped or has no processor. What is seen from outside goes on; the answer is shown when it comes."
             )
         return ""
