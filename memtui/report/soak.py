@@ -78,6 +78,9 @@ def soak_as_text(soak: SoakReport) -> Iterator[str]:
         yield from wrapped(f"{_WORDS[check.broken]:<8}{check.name}: {printable(check.text)}", "  ")
     if verdict.pressure is not None:
         yield from wrapped(printable(verdict.pressure.reason), "  ")
+    if result.diagnosis.suspects and not result.broken:
+        yield ""
+        yield "What grew most between the heap pictures, which does not make it a leak:"
     yield from suspect_lines(result.diagnosis)
 
 

@@ -82,6 +82,8 @@ class HeadlessWatch:
     def last_picture(self, patience_seconds: float) -> str | None:
         """After the watch was stopped: one more picture, whatever it costs; the path of its file if it succeeded."""
         self._stopped = False
+        if self._over():
+            return None
         before = _last_picture(self._session.state)
         self._look(self._taken, accept_stop=True, patience_seconds=patience_seconds)
         after = _last_picture(self._session.state)

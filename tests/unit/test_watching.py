@@ -1,0 +1,96 @@
+"""A watch without a screen, on a session that answers at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from states import PICTURE, empty_state
+
+from memtui.model.allocation import Snapshot
+from memtui.model.command import CollectGarbage, Command, TakeSnapshot
+from memtui.model.state import Event, EventKind, State
+from memtui.model.target import Ending
+from memtui.session.scripted import ScriptedSession
+from memtui.session.watching import HeadlessWatch, WatchPlan
+
+SECONDS = 0.6
+
+
+def pictured(state: State, command: Command) -> State:
+    """Each picture that is asked for is there at once."""
+    if not isinstance(command, TakeSnapshot):
+        return state
+    number = len(state.snapshots) + 1
+    picture = replace(PICTURE, path=f"/private/{number}.memtui")
+    snapshot = Snapshot(number, 0.0, 0.0, 0, None, (), 0, None, None, 0.0, picture=picture)
+    # No evidence ever comes: this ends the wait for it.
+    event = Event(0.0, EventKind.INFO, "No diagnosis: a test")
+    return replace(state, snapshots=(*state.snapshots, snapshot), events=(*state.events, event))
+
+
+def refused(state: State, command: Command) -> State:
+    event = Event(0.0, EventKind.WARNING, "No heap picture: it is a bad day.")
+    return replace(state, events=(*state.events, event)) if isinstance(command, TakeSnapshot) else state
+
+
+def watched(plan: WatchPlan, session: ScriptedSession) -> HeadlessWatch:
+    watch = HeadlessWatch(session, plan, lambda _what, _fraction: None)
+    watch.run()
+    return watch
+
+
+def pictures(session: ScriptedSession) -> list[TakeSnapshot]:
+    return [one for one in session.requests if isinstance(one, TakeSnapshot)]
+
+
+def test_four_pictures_compared_from_the_second_on() -> None:
+    session = ScriptedSession([empty_state()], answer=pictured)
+    watch = watched(WatchPlan(SECONDS), session)
+    assert [one.compare for one in pictures(session)] == [False, True, True, True]
+    assert (watch.watched.looks, watch.watched.obstacle) == (4, "")
+
+
+def test_none_where_none_are_to_be() -> None:
+    session = ScriptedSession([empty_state()], answer=pictured)
+    watched(WatchPlan(SECONDS, pictures=False), session)
+    assert session.requests == []
+
+
+def test_after_the_first_only_those_that_are_wanted() -> None:
+    session = ScriptedSession([empty_state()], answer=pictured)
+    answers = iter([False, True, False])
+    watched(WatchPlan(SECONDS, wanted=lambda: next(answers)), session)
+    assert [one.compare for one in pictures(session)] == [False, True]
+
+
+def test_an_obstacle_ends_it_unless_it_is_patient() -> None:
+    tried = []
+    for patient in (False, True):
+        session = ScriptedSession([empty_state()], answer=refused)
+        watch = watched(WatchPlan(SECONDS, patient=patient), session)
+        assert watch.watched.obstacle == "No heap picture: it is a bad day."
+        tried.append(len(pictures(session)))
+    assert tried == [1, 4]
+
+
+def test_collections_are_forced_on_the_way() -> None:
+    session = ScriptedSession([empty_state()])
+    watched(WatchPlan(SECONDS, pictures=False, collect_seconds=0.1), session)
+    assert 3 <= len(session.requests) <= 6
+    assert all(isinstance(one, CollectGarbage) for one in session.requests)
+
+
+def test_the_last_picture_is_taken_although_it_was_stopped() -> None:
+    session = ScriptedSession([empty_state()], answer=pictured)
+    watch = HeadlessWatch(session, WatchPlan(60.0), lambda _what, _fraction: None)
+    watch.stop()
+    watch.run()
+    assert session.requests == []
+    assert watch.last_picture(5.0) == "/private/1.memtui"
+    assert pictures(session)[0].accept_stop, "it is now or never"
+
+
+def test_no_last_picture_of_what_has_ended() -> None:
+    session = ScriptedSession([empty_state(ending=Ending(1.0, "gone"))], answer=pictured)
+    watch = watched(WatchPlan(60.0), session)
+    assert watch.last_picture(5.0) is None
