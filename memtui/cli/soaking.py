@@ -21,7 +21,7 @@ from memtui.model.units import format_bytes, format_seconds
 from memtui.report.junit import junit_of
 from memtui.report.markdown import markdown_of
 from memtui.report.soak import SoakReport, soak_as_text, soak_report
-from memtui.report.write import render, write_file
+from memtui.report.write import render, writable_directory, write_file
 from memtui.session.live import LiveOptions, LiveSession
 from memtui.session.pictures import default_name, save_picture
 from memtui.session.recording.kept import kept_recorder
@@ -152,7 +152,8 @@ class _Run:
         if source is None:
             self._snapshot_obstacle = watch.watched.obstacle or "it took too long"
             return
-        folder = self._args.report.expanduser().absolute().parent if self._args.report is not None else Path.cwd()
+        report = self._args.report
+        folder = writable_directory() if report is None else report.expanduser().absolute().parent
         try:
             self._snapshot = save_picture(source, folder, default_name(self._session.state.target.pid, time.time()))
         except WriteError as error:

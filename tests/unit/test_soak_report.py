@@ -14,6 +14,7 @@ from states import MIB, TARGET, empty_state
 
 from memtui.analysis.soak import SoakJudge, SoakPlan
 from memtui.errors import UsageError
+from memtui.model.alert import Alert
 from memtui.model.sample import Sample, Series
 from memtui.model.state import State
 from memtui.model.target import Ending
@@ -21,7 +22,7 @@ from memtui.report.baseline import read_baseline
 from memtui.report.build import load_schema
 from memtui.report.junit import junit_of
 from memtui.report.markdown import markdown_of
-from memtui.report.soak import SoakReport, headline, soak_as_text, soak_report
+from memtui.report.soak import SoakReport, figures, headline, soak_as_text, soak_report
 from memtui.report.write import render
 
 NASTY = ("python", "a|b`*<x>\x1b[2J\x00\ud800.py")
@@ -118,6 +119,17 @@ def test_the_text_is_clean() -> None:
     text = "\n".join(soak_as_text(CASES["failed"]))
     assert "\x1b" not in text
     assert "FAILED  max-growth: +57.0 MiB after the warm-up; the limit is 10.0 MiB." in text
+
+
+def test_alerts_are_told() -> None:
+    alerts = (
+        Alert(5.0, "warning", "rss>100MB", 120e6),
+        Alert(9.0, "critical", "rss>150MB", 160e6),
+        Alert(20.0, "critical", "rss>150MB", 170e6),
+    )
+    told = dict(figures(soak(1.0, alerts=alerts)))
+    assert told["warning"] == "RSS is 114.4 MiB (rss>100MB) after 5 s"
+    assert told["critical"].endswith("after 9 s, and 1 more")
 
 
 class TestBaseline:
