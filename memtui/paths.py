@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -27,6 +28,15 @@ def state_dir() -> Path:
 def config_file() -> Path:
     """The user's configuration file (may not exist)."""
     return config_dir() / "config.toml"
+
+
+def writable_directory() -> Path:
+    """Where files go that the user did not name: the current directory, or that for temporary files."""
+    try:
+        here = Path.cwd()
+    except OSError:  # the directory was deleted
+        return Path(tempfile.gettempdir())
+    return here if os.access(here, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
 
 
 def user_themes() -> Path:

@@ -193,8 +193,13 @@ class Requests:
         return self.native.state()
 
     def native_stop(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
-        """End it; its file stays until the viewer leaves."""
+        """End it; its file stays until it is released, or the viewer leaves."""
         return self.native.stop(viewer)
+
+    def native_release(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """Let go of the recording and its file; the viewer stays."""
+        self.native.release(viewer)
+        return {}
 
     def ping(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
         """Nothing, to see whether the agent answers."""
@@ -207,7 +212,7 @@ class Requests:
 
 
 _NAMES = ("stream", "trace_start", "trace_stop", "allocations", "types", "collect", "ping", "detach")
-_NATIVE = ("native_probe", "native_start", "native_state", "native_stop")
+_NATIVE = ("native_probe", "native_start", "native_state", "native_stop", "native_release")
 _CLEANUP = ("hooks_choose", "hook_start", "hook_state", "hooks_release", "trim")
 _ACTIONS = {name: getattr(Requests, name) for name in _NAMES + _NATIVE + _CLEANUP}
 

@@ -84,8 +84,8 @@ def alert_desk(args: argparse.Namespace, *, report: Path | None = None, dashboar
     """
     from memtui.analysis.alerts import AlertWatch
     from memtui.config import load
+    from memtui.paths import writable_directory
     from memtui.report.alerts import alert_as_json
-    from memtui.report.write import writable_directory
     from memtui.session.alerting.desk import AlertDesk, AlertPlan
 
     configuration = load()

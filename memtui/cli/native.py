@@ -45,16 +45,6 @@ still printed); 130 interrupted (likewise).
 _SECONDS = 30.0
 _BOUNDS_SECONDS = (1.0, 3600.0)
 _MOST_ROWS = 1000
-COST = (
-    "memray is going to record every allocation with its native stack: programs ran 1.1 to 5 times slower meanwhile, "
-    "those that allocate or call most the slowest."
-)
-STAYS = "memray stays imported in the process afterwards; the agent, the tracker and the recording do not stay."
-_ENDS = {
-    "size": "The recording ended early: its file had grown as large as memtui allows.",
-    "space": "The recording ended early: the file system that it was written to is nearly full.",
-    "died": "The process ended while it was recorded; what had been recorded by then follows.",
-}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -105,13 +95,15 @@ def run(args: argparse.Namespace) -> int:
 
 def record(args: argparse.Namespace) -> int:
     """Record process ``args.pid``."""
-    from memtui.native.recording import NativeRecording
+    from memtui.native.recording import COST, STAYS, NativeRecording, check_own_memray
+    from memtui.native.talk import OwnAgent
     from memtui.observe.eligibility import check_observable
 
     check_output(args.output)
+    check_own_memray()
     check_observable(args.pid)
     say(f"{COST} {STAYS}")
-    recording = NativeRecording(args.pid)
+    recording = NativeRecording(OwnAgent(args.pid))
     line = ProgressLine(quiet=args.json)
     try:
         recording.requirement().check(args.pid)
@@ -138,10 +130,12 @@ def _record(recording: NativeRecording, seconds: float, line: ProgressLine) -> t
 
 
 def _read(args: argparse.Namespace, recording: NativeRecording, outcome: Outcome, interrupted: bool) -> int:
+    from memtui.native.recording import ENDS
+
     if not args.json:
         say(f"memray's start took {format_seconds(outcome.start_seconds)} in the process")
-    if outcome.ended in _ENDS:
-        say(_ENDS[outcome.ended])
+    if outcome.ended in ENDS:
+        say(ENDS[outcome.ended])
     if args.output is not None:
         recording.keep(args.output)
     show(args, recording.recorded, outcome.ended)

@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memtui.cli.native import COST, add_recording_options, check_output, say, show
+from memtui.cli.native import add_recording_options, check_output, say, show
 from memtui.cli.program import Kind, Program, command_line, split
 from memtui.cli.progress import ProgressLine
 from memtui.errors import EXIT_INTERRUPTED, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     from memtui.native.launching import LaunchedRecording
-    from memtui.native.recording import Outcome
+    from memtui.native.recording import COST, Outcome
 
 _ABOUT = """\
 Starts a Python program under memray, from its first line on, and says what native code allocated and did not free.

@@ -18,10 +18,11 @@ from memtui.cli.signals import orderly_end
 from memtui.errors import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_OK, EXIT_TARGET_DIED, WriteError
 from memtui.model.state import State
 from memtui.model.units import format_bytes, format_seconds
+from memtui.paths import writable_directory
 from memtui.report.junit import junit_of
 from memtui.report.markdown import markdown_of
 from memtui.report.soak import SoakReport, soak_as_text, soak_report
-from memtui.report.write import render, writable_directory, write_file
+from memtui.report.write import render, write_file
 from memtui.session.live import LiveOptions, LiveSession
 from memtui.session.pictures import default_name, save_picture
 from memtui.session.recording.kept import kept_recorder

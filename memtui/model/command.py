@@ -50,6 +50,23 @@ class CollectGarbage:
 
 
 @dataclass(frozen=True, slots=True)
+class StartNative:
+    """Have memray record native allocations in the target for ``seconds``; climbs to the agent first.
+
+    The session asks first, unless ``accepted``. ``keep``: memray's file stays, in the current directory.
+    """
+
+    seconds: float = 30.0
+    accepted: bool = False
+    keep: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StopNative:
+    """End a native recording before its time; what was recorded is read."""
+
+
+@dataclass(frozen=True, slots=True)
 class GroupAllocations:
     """Group the live allocation table otherwise."""
 
@@ -82,6 +99,8 @@ Command = (
     | TakeSnapshot
     | CheckForLeaks
     | CollectGarbage
+    | StartNative
+    | StopNative
     | GroupAllocations
     | SendInput
     | StartRecording

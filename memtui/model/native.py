@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Kind(str, Enum):
+class NativeKind(str, Enum):
     """Who asked for the memory."""
 
     EXTENSION = "extension"
@@ -19,7 +19,7 @@ class Kind(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class NativeFrame:
     """One function on a stack. ``file`` and ``line`` are None where there is no debug information."""
 
     function: str | None
@@ -39,21 +39,21 @@ class NativeSite:
     its file. ``native`` is the stack of the largest group, innermost first; ``python`` the Python frames above it.
     """
 
-    kind: Kind
+    kind: NativeKind
     library: str | None
     extension: str | None
-    frame: Frame
+    frame: NativeFrame
     size_bytes: int
     count: int
-    python: tuple[Frame, ...]
-    native: tuple[Frame, ...]
+    python: tuple[NativeFrame, ...]
+    native: tuple[NativeFrame, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class NativeLibrary:
     """All that one shared object has allocated and not freed in the window."""
 
-    kind: Kind
+    kind: NativeKind
     library: str | None
     extension: str | None
     size_bytes: int

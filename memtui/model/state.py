@@ -10,6 +10,7 @@ from memtui.model.allocation import Allocations, GroupBy, Snapshot, Tracing
 from memtui.model.command import Command
 from memtui.model.evidence import Evidence
 from memtui.model.gc import GcPauses, GcState
+from memtui.model.native import NativeProgress, NativeResult
 from memtui.model.sample import Cost, Series
 from memtui.model.target import Ending, ProcessFacts, Rung, Target
 
@@ -144,6 +145,10 @@ class State:
     picturing: Picturing | None = None
     evidence: Evidence | None = None
     """What grew over the heap pictures; None before there are two."""
+    native_progress: NativeProgress | None = None
+    """A native recording under way."""
+    native: NativeResult | None = None
+    """The last native recording that was read."""
     question: Question | None = None
     """The last question; it stays after it was answered."""
     recording: Recording | None = field(default=None, compare=False)

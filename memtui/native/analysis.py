@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from memtui.model.native import Frame, Kind
+from memtui.model.native import NativeFrame, NativeKind
 from memtui.native.frames import NativeFrames, read_frames
 from memtui.native.libraries import extension_name
 from memtui.native.sites import Site, Sites
@@ -97,7 +97,7 @@ def _group(records: list[AllocationRecord], frames: NativeFrames, sites: Sites) 
             sites.find(record.native_stack_id, is_mapping) if frames.has(record.native_stack_id) else _named(record)
         )
         key: Any = site.kind, site.library, site.frame.function or site.frame.address, is_mapping
-        if site.kind in (Kind.PYTHON, Kind.UNKNOWN):
+        if site.kind in (NativeKind.PYTHON, NativeKind.UNKNOWN):
             key = *key, python[:1]
         groups.setdefault(key, _Group(site)).add(record, python)
     return list(groups.values())
@@ -105,9 +105,9 @@ def _group(records: list[AllocationRecord], frames: NativeFrames, sites: Sites) 
 
 def _named(record: AllocationRecord) -> Site:
     """What is known of a record whose addresses are not: the names that memray found."""
-    names = [Frame(function, file, line or None) for function, file, line in _native_stack(record)]
-    shown = [one for one in names if one.function != _UNKNOWN] or [Frame(None, None, None)]
-    return Site(Kind.UNKNOWN, None, Frame(shown[0].function, None, None), ())
+    names = [NativeFrame(function, file, line or None) for function, file, line in _native_stack(record)]
+    shown = [one for one in names if one.function != _UNKNOWN] or [NativeFrame(None, None, None)]
+    return Site(NativeKind.UNKNOWN, None, NativeFrame(shown[0].function, None, None), ())
 
 
 def _native_stack(record: AllocationRecord) -> list[tuple[str, str, int]]:
@@ -136,7 +136,7 @@ def _row(group: _Group) -> dict[str, Any]:
     }
 
 
-def _frame(frame: Frame, known: dict[str, tuple[str, int]]) -> dict[str, Any]:
+def _frame(frame: NativeFrame, known: dict[str, tuple[str, int]]) -> dict[str, Any]:
     file, line = known.get(_plain(frame.function), (None, None))
     function, line = _plain(frame.function) or None, line or None
     return {"function": function, "file": file, "line": line, "library": frame.library, "address": frame.address}
@@ -163,7 +163,7 @@ def _demangle(name: str) -> str:
 
 
 def _by_library(groups: list[_Group]) -> list[dict[str, Any]]:
-    sums: dict[tuple[Kind, str | None], list[int]] = defaultdict(lambda: [0, 0])
+    sums: dict[tuple[NativeKind, str | None], list[int]] = defaultdict(lambda: [0, 0])
     for one in groups:
         row = sums[one.site.kind, one.site.library]
         row[0] += one.size
@@ -173,7 +173,7 @@ def _by_library(groups: list[_Group]) -> list[dict[str, Any]]:
         {
             "kind": kind.value,
             "library": library,
-            "extension": extension_name(library) if library and kind is Kind.EXTENSION else None,
+            "extension": extension_name(library) if library and kind is NativeKind.EXTENSION else None,
             "size_bytes": size,
             "count": count,
         }
@@ -182,4 +182,4 @@ def _by_library(groups: list[_Group]) -> list[dict[str, Any]]:
 
 
 def _extension(site: Site) -> str | None:
-    return extension_name(site.library) if site.library and site.kind is Kind.EXTENSION else None
+    return extension_name(site.library) if site.library and site.kind is NativeKind.EXTENSION else None

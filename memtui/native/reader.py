@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from memtui.errors import UsageError, WriteError
-from memtui.model.native import Frame, Kind, NativeLibrary, NativeReport, NativeSite
+from memtui.model.native import NativeFrame, NativeKind, NativeLibrary, NativeReport, NativeSite
 
 _MAGIC = b"memray"
 _COMPRESSED = b"\x04\x22\x4d\x18"
@@ -31,6 +32,8 @@ class Recorded:
         self._path = f"/proc/self/fd/{fd}" if fd is not None else str(name)
         self._shown = "memray's recording" if fd is not None else str(name)
         self._root = root
+        self._reader: subprocess.Popen[bytes] | None = None
+        self._stopped = False
 
     def check(self) -> None:
         """Raise UsageError when this memray cannot read it: no recording, damaged, of another version."""
@@ -64,6 +67,14 @@ class Recorded:
         finally:
             part.unlink(missing_ok=True)
 
+    def stop(self) -> None:
+        """End a reading under way, from another thread; it raises UsageError there."""
+        self._stopped = True
+        reader = self._reader
+        if reader is not None and reader.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(reader.pid, signal.SIGKILL)
+
     def _check_magic(self) -> None:
         what = f"{self._shown} cannot be read."
         try:
@@ -81,17 +92,21 @@ class Recorded:
     def _ask(self, do: str, **arguments: Any) -> Any:
         asked = json.dumps({"do": do, "path": self._path, **arguments})
         command = [sys.executable, "-m", _MODULE, asked]
-        # Ctrl-C at the terminal is memtui's business: a session of its own keeps it from the reader.
+        # Ctrl-C at the terminal is memtui's business: a session of its own keeps it from the reader, which ends when
+        # its stdin does: with memtui.
         with subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=self._fds,
             start_new_session=True,
         ) as reader:
+            self._reader = reader
+            if self._stopped:
+                self.stop()
             try:
-                text, complaint = reader.communicate()
+                text, complaint = _all_of(reader)
             except BaseException:
                 os.killpg(reader.pid, signal.SIGKILL)
                 raise
@@ -112,14 +127,24 @@ class Recorded:
         return answer["result"]
 
 
+def _all_of(reader: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """Its stdout and stderr; its stdin stays open until it has ended."""
+    stdin, reader.stdin = reader.stdin, None
+    try:
+        return reader.communicate()
+    finally:
+        if stdin is not None:
+            stdin.close()
+
+
 def report_of(found: dict[str, Any]) -> NativeReport:
     """The report from its plain values."""
     sites = tuple(
         NativeSite(
             **_kind_of(one),
-            frame=Frame(**one["frame"]),
-            python=tuple(Frame(**frame) for frame in one["python"]),
-            native=tuple(Frame(**frame) for frame in one["native"]),
+            frame=NativeFrame(**one["frame"]),
+            python=tuple(NativeFrame(**frame) for frame in one["python"]),
+            native=tuple(NativeFrame(**frame) for frame in one["native"]),
         )
         for one in found["sites"]
     )
@@ -131,7 +156,7 @@ _PLAIN = ("library", "extension", "size_bytes", "count")
 
 
 def _kind_of(row: dict[str, Any]) -> dict[str, Any]:
-    return {"kind": Kind(row["kind"]), **{name: row[name] for name in _PLAIN}}
+    return {"kind": NativeKind(row["kind"]), **{name: row[name] for name in _PLAIN}}
 
 
 def _sentence(text: str) -> str:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
+import threading
 from typing import Any
 
 
 def main(arguments: list[str]) -> int:
     """Do what ``arguments`` (one JSON object: ``do``, ``path``, …) ask for."""
     asked: dict[str, Any] = json.loads(arguments[0])
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
     os.environ.setdefault("COLUMNS", "100")
     answer = os.dup(1)
     os.dup2(2, 1)  # what memray prints must not get between
@@ -26,6 +29,12 @@ def main(arguments: list[str]) -> int:
     with contextlib.suppress(BrokenPipeError), open(answer, "w", encoding="utf-8") as file:
         json.dump(result, file)
     return 0
+
+
+def _end_with_stdin() -> None:
+    """End this process, and the one that dumps for it, when whoever asked is gone: nobody reads the answer."""
+    if not os.read(0, 1):
+        os.killpg(0, signal.SIGKILL)
 
 
 def _do(asked: dict[str, Any]) -> Any:

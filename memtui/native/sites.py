@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memtui.model.native import Frame, Kind
+from memtui.model.native import NativeFrame, NativeKind
 from memtui.native.frames import NativeFrames
 from memtui.native.libraries import is_python, is_runtime
 from memtui.native.symbols import Functions
@@ -18,10 +18,10 @@ _DEEPEST = 64
 class Site:
     """The place to blame, and the stack from the allocation to the interpreter's loop, innermost first."""
 
-    kind: Kind
+    kind: NativeKind
     library: str | None
-    frame: Frame
-    stack: tuple[Frame, ...]
+    frame: NativeFrame
+    stack: tuple[NativeFrame, ...]
 
 
 class Sites:
@@ -33,7 +33,7 @@ class Sites:
     def __init__(self, frames: NativeFrames, root: str = "") -> None:
         self._frames, self._root = frames, root
         self._functions: dict[str, Functions] = {}
-        self._resolved: dict[int, Frame] = {}
+        self._resolved: dict[int, NativeFrame] = {}
         self._sites: dict[tuple[int, bool], Site] = {}
         main = frames.main_program
         self._main_is_python = main is not None and (is_python(main) or self._of(main).has(_EVALUATION))
@@ -46,7 +46,7 @@ class Sites:
         return self._sites[key]
 
     def _find(self, frame_id: int, is_mapping: bool) -> Site:
-        stack: list[Frame] = []
+        stack: list[NativeFrame] = []
         for address in self._frames.stack(frame_id):
             frame = self._resolve(address)
             stack.append(frame)
@@ -54,24 +54,24 @@ class Sites:
                 break
         allocating = [one for one in stack if one.library is None or not is_runtime(one.library)]
         if is_mapping and allocating and self._is_python(allocating[0].library):
-            return Site(Kind.ARENA, allocating[0].library, allocating[0], tuple(stack))
+            return Site(NativeKind.ARENA, allocating[0].library, allocating[0], tuple(stack))
         for frame in allocating:
             if frame.library is not None and not self._is_python(frame.library):
-                return Site(Kind.EXTENSION, frame.library, frame, tuple(stack))
+                return Site(NativeKind.EXTENSION, frame.library, frame, tuple(stack))
         python = [one for one in allocating if self._is_python(one.library)]
         if python:
-            return Site(Kind.PYTHON, python[0].library, _asking(python), tuple(stack))
-        return Site(Kind.UNKNOWN, None, stack[0] if stack else Frame(None, None, None), tuple(stack))
+            return Site(NativeKind.PYTHON, python[0].library, _asking(python), tuple(stack))
+        return Site(NativeKind.UNKNOWN, None, stack[0] if stack else NativeFrame(None, None, None), tuple(stack))
 
-    def _resolve(self, address: int) -> Frame:
+    def _resolve(self, address: int) -> NativeFrame:
         if address not in self._resolved:
             place = self._frames.place(address)
             if place is None:
-                self._resolved[address] = Frame(None, None, None)
+                self._resolved[address] = NativeFrame(None, None, None)
             else:
                 # A return address may be that of the next function: look at the call before it.
                 name = self._of(place.library).at(place.address - 1)
-                self._resolved[address] = Frame(name, None, None, place.library, place.address)
+                self._resolved[address] = NativeFrame(name, None, None, place.library, place.address)
         return self._resolved[address]
 
     def _of(self, library: str) -> Functions:
@@ -88,6 +88,6 @@ class Sites:
 _MIDDLEMEN = ("_PyObject_", "PyObject_", "_PyMem_", "PyMem_", "_PyMem", "pymalloc", "_Py_Dealloc", "PyType_Generic")
 
 
-def _asking(python: list[Frame]) -> Frame:
+def _asking(python: list[NativeFrame]) -> NativeFrame:
     """The innermost function of the interpreter that is not its allocator."""
     return next((one for one in python if one.function and not one.function.startswith(_MIDDLEMEN)), python[0])

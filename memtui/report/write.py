@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 from memtui.atomic import replace_file
 from memtui.errors import WriteError
 from memtui.model.state import State
+from memtui.paths import writable_directory
 
 _ADVICE = {
     errno.ENOENT: ("Its directory does not exist", "Create the directory, or name another file."),
@@ -64,15 +63,6 @@ def default_path(state: State) -> Path:
     """
     when = time.strftime("%Y%m%d-%H%M%S", time.localtime(state.started_at + state.now_seconds))
     return writable_directory() / f"memtui-{state.target.pid}-{when}.json"
-
-
-def writable_directory() -> Path:
-    """The current directory, or the one for temporary files when it cannot be written to."""
-    try:
-        here = Path.cwd()
-    except OSError:  # the directory was deleted
-        return Path(tempfile.gettempdir())
-    return here if os.access(here, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
 
 
 def _explain(error: Exception) -> tuple[str, str]:

@@ -17,10 +17,11 @@ from memtui.session import messages as m
 from memtui.session import wire
 from memtui.session.climber import Climber
 from memtui.session.conversation import Conversation, Emit
+from memtui.session.questions import AgentQuestion
 from memtui.session.snapshotting import Traced
 
 _CLIMB_WAIT_SECONDS = 10.0
-AgentCommand = c.StartTracing | c.StopTracing | c.TakeSnapshot | c.CollectGarbage | c.ClimbToAgent
+AgentCommand = c.StartTracing | c.StopTracing | c.TakeSnapshot | c.CollectGarbage | c.ClimbToAgent | c.StartNative
 
 
 class AgentPort:
@@ -28,7 +29,8 @@ class AgentPort:
 
     ``climbed`` is called in another thread when an attach is over; its argument is to be given to :meth:`arrived`.
     ``rss_bytes`` reads the RSS now; ``outside`` tells rung and note without the agent. A snapshot that waited for the
-    agent goes to ``snapshot`` when it is in. ``via`` and ``experimental`` say how to get in.
+    agent goes to ``snapshot`` when it is in, a native recording to ``native``. ``via`` and ``experimental`` say how
+    to get in.
     """
 
     def __init__(
@@ -41,13 +43,14 @@ class AgentPort:
         rss_bytes: Callable[[], int | None],
         outside: Callable[[], tuple[Rung, str]],
         snapshot: Callable[[c.TakeSnapshot], None],
+        native: Callable[[c.StartNative], None],
         interval_seconds: float,
         via: Via = "auto",
         experimental: bool = False,
     ) -> None:
         self._selector = selector
         self._emit, self._clock = emit, clock
-        self._rss_bytes, self._outside, self._snapshot = rss_bytes, outside, snapshot
+        self._rss_bytes, self._outside, self._snapshot, self._native = rss_bytes, outside, snapshot, native
         self._interval_seconds = interval_seconds
         self._climber = Climber(climbed, via, experimental)
         self._via = via
@@ -103,6 +106,12 @@ class AgentPort:
             return False
         self._use(lambda agent: agent.traced(then))
         return True
+
+    def put(self, question: AgentQuestion) -> None:
+        """Ask for another thread, which waits for the reply."""
+        self._use(lambda agent: agent.put(question))
+        if self._conversation is None:
+            question.fail()
 
     def compare_with(self, lines: Allocations | None) -> None:
         """Count the changes of the live table from a snapshot's lines on; None: they stay as they are."""
@@ -169,6 +178,8 @@ class AgentPort:
             self._snapshot(command)
         elif isinstance(command, c.CollectGarbage):
             agent.collect(self._rss_bytes)
+        elif isinstance(command, c.StartNative):
+            self._native(command)
 
     def _receive(self) -> None:
         self._use(lambda agent: agent.receive())

@@ -15,6 +15,7 @@ from memtui.model.units import format_bytes, format_count, format_seconds
 from memtui.protocol import Frame
 from memtui.session import wire
 from memtui.session.messages import AllocationsSeen, BaselineSet, Busy, Message, Noted
+from memtui.session.questions import AgentQuestion
 from memtui.session.silence import Silence
 from memtui.session.slowdown import Slowdown
 from memtui.session.snapshotting import SnapshotInTheMaking, Traced, TracedInTheMaking
@@ -42,6 +43,7 @@ class Conversation:
         self.link = attached.link
         self.emit, self.clock = emit, clock
         self._waiting: dict[int, _Waiting] = {}
+        self._questions: dict[int, AgentQuestion] = {}
         self._traced_since: float | None = None
         self._by = GroupBy.LINE
         self._refresh_at = 0.0
@@ -67,7 +69,7 @@ class Conversation:
     def tick(self, cpu_seconds: float) -> None:
         """Once a tick: refresh the table of allocations when it is due and affordable."""
         self._slowdown.look(cpu_seconds, self.tracing.on)
-        silent = self._silence.look(self.clock(), waiting=bool(self._waiting))
+        silent = self._silence.look(self.clock(), waiting=bool(self._waiting or self._questions))
         if silent:
             self.emit(Noted(EventKind.WARNING, silent))
         if self.tracing.on and self.clock() >= self._refresh_at:
@@ -109,6 +111,9 @@ class Conversation:
         waiting, self._waiting = self._waiting, {}
         for _, _, refused in waiting.values():
             refused()
+        for question in self._questions.values():
+            question.fail()
+        self._questions.clear()
 
     def leave(self) -> None:
         """Tell the agent that this viewer goes, and wait shortly until its thread has (others may still need it)."""
@@ -136,7 +141,15 @@ class Conversation:
         self._waiting[number] = busy, answered, refused
         self._tell_busy()
 
+    def put(self, question: AgentQuestion) -> None:
+        """Send a question of another thread; it gets the reply, whatever that is."""
+        self._questions[self.link.request(question.do, **question.arguments)] = question
+
     def _answered(self, reply: Frame) -> None:
+        question = self._questions.pop(reply["id"], None) if type(reply.get("id")) is int else None
+        if question is not None:
+            question.answer(reply)
+            return
         nobody: _Waiting = ("", lambda reply: None, lambda: None)
         busy, answered, refused = nobody
         try:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import selectors
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -19,9 +17,12 @@ from memtui.model.state import EventKind, Output, State
 from memtui.model.target import Ending, Rung, Target
 from memtui.session import messages as m
 from memtui.session.agent_port import AgentPort
+from memtui.session.inbox import Inbox
 from memtui.session.interface import Attendant, Listener
 from memtui.session.leak_check import LeakCheck
+from memtui.session.native_desk import NativeArrived, NativeDesk
 from memtui.session.output import OutputLines
+from memtui.session.questions import AgentQuestion
 from memtui.session.recording.recorder import Recorder
 from memtui.session.recording.tape import Tape, TapeCommand
 from memtui.session.reducer import reduce
@@ -33,7 +34,7 @@ from memtui.session.workload import Exit, Workload, terminal_size
 _CLOSE_SECONDS = 20.0
 _READS_AT_END = 64
 _SCANNING = "counting objects from outside"
-_Item = c.Command | Attached | MemtuiError | Arrived
+_Item = c.Command | Attached | MemtuiError | Arrived | NativeArrived | AgentQuestion
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,9 @@ class LiveSession:
         self._workload = options.workload
         self._terminal_size = terminal_size()
         self._output = OutputLines()
-        self._inbox: deque[_Item] = deque()
+        self._inbox: Inbox[_Item] = Inbox()
         self._listeners: tuple[Listener, ...] = ()
         self._closing = threading.Event()
-        self._lock = threading.RLock()  # a signal handler may ask for something meanwhile
-        self._left = False
-        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._selector = selectors.DefaultSelector()
         self._thread = threading.Thread(target=self._run, name="memtui-session", daemon=True)
         self._agent = AgentPort(
@@ -88,6 +86,7 @@ class LiveSession:
             rss_bytes=self._rss_now,
             outside=lambda: (self._watcher.rung, self._watcher.note),
             snapshot=lambda command: self._desk.take(command),
+            native=lambda command: self._native.start(command),
             interval_seconds=options.interval_seconds,
             via=options.via,
             experimental=options.experimental,
@@ -106,6 +105,14 @@ class LiveSession:
             observe_only=options.observe_only,
         )
         self._tape = Tape(self._fold, recorder)
+        self._native = NativeDesk(
+            deliver=self._deliver,
+            emit=self._emit,
+            clock=self._clock,
+            state=lambda: self._state,
+            pid=lambda: self._watcher.pid,
+            observe_only=options.observe_only,
+        )
         self._watcher: Watcher | NothingToWatch
         self._sources: SourceReader
         self._state: State
@@ -145,7 +152,7 @@ class LiveSession:
             cost=Cost(tool_cpu_seconds=time.process_time()),
         )
         self._tape.begin(self._state)
-        self._selector.register(self._wake_read, selectors.EVENT_READ, self._woken)
+        self._selector.register(self._inbox.fd, selectors.EVENT_READ, self._woken)
         if self._workload is not None and self._workload.fd is not None:
             self._selector.register(self._workload.fd, selectors.EVENT_READ, self._read_output)
         if self._options.trace_frames is not None:
@@ -161,7 +168,7 @@ class LiveSession:
     def close(self) -> None:
         """Detach and stop."""
         self._closing.set()
-        self._wake()
+        self._inbox.wake()
         if self._thread.is_alive():
             self._thread.join(_CLOSE_SECONDS)
         self._tape.close()
@@ -178,23 +185,8 @@ class LiveSession:
             return NothingToWatch(Target(pid, workload.argv, launched=True))
 
     def _deliver(self, item: _Item) -> None:
-        with self._lock:
-            if not self._left:
-                self._inbox.append(item)
-                self._write_wake()
-            elif isinstance(item, Attached):
-                item.link.close()  # an attach that took longer than the wait for it
-
-    def _wake(self) -> None:
-        with self._lock:
-            if not self._left:
-                self._write_wake()
-
-    def _write_wake(self) -> None:
-        try:
-            os.write(self._wake_write, b"+")
-        except BlockingIOError:
-            pass  # the pipe is full, so the thread wakes anyway
+        if not self._inbox.put(item) and isinstance(item, Attached):
+            item.link.close()  # an attach that took longer than the wait for it
 
     def _clock(self) -> float:
         return round(time.monotonic() - self._began, 6)  # what is recorded gets no longer than it is precise
@@ -247,13 +239,15 @@ class LiveSession:
             self._workload_ended(exited)
 
     def _woken(self) -> None:
-        os.read(self._wake_read, 4096)
-        while self._inbox:
-            item = self._inbox.popleft()
+        for item in self._inbox.take():
             if isinstance(item, (Attached, MemtuiError)):
                 self._agent.arrived(item)
             elif isinstance(item, Arrived):
                 self._desk.arrived(item)
+            elif isinstance(item, NativeArrived):
+                self._native.arrived(item)
+            elif isinstance(item, AgentQuestion):
+                self._agent.put(item)
             else:
                 self._command(item)
         self._publish()
@@ -274,6 +268,10 @@ class LiveSession:
             self._go_on_checking()
         elif isinstance(command, c.TakeSnapshot) and self._state.rung is not Rung.PROCESS and not self._agent.coming:
             self._desk.take(command)
+        elif isinstance(command, c.StopNative):
+            self._native.stop()
+        elif isinstance(command, c.StartNative) and not command.accepted:
+            self._native.ask(command)
         else:
             self._agent.do(command)
             self._climb_if_wanted()
@@ -379,15 +377,12 @@ class LiveSession:
 
     def _leave(self) -> None:
         self._desk.leave()
+        self._native.leave()
         self._agent.leave()
         for one in self._options.attendants:
             for message in one.end():
                 self._fold(message)
-        with self._lock:
-            self._left = True
-            os.close(self._wake_read)
-            os.close(self._wake_write)
-        for item in self._inbox:
+        for item in self._inbox.close():
             if isinstance(item, Attached):
                 item.link.close()
         self._watcher.close()

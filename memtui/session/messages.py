@@ -9,6 +9,7 @@ from memtui.model.allocation import Allocations, GroupBy, Snapshot, Tracing
 from memtui.model.command import Command
 from memtui.model.evidence import Evidence
 from memtui.model.gc import GcPauses, GcState
+from memtui.model.native import NativeProgress, NativeResult
 from memtui.model.sample import Sample
 from memtui.model.state import EventKind, Picturing, Recording
 from memtui.model.target import Ending, ProcessFacts, Rung, Target
@@ -108,6 +109,20 @@ class PictureProgressed:
 
 
 @dataclass(frozen=True, slots=True)
+class NativeProgressed:
+    """A native recording is that far; None: there is none under way any more."""
+
+    progress: NativeProgress | None
+
+
+@dataclass(frozen=True, slots=True)
+class NativeRecorded:
+    """A native recording was read."""
+
+    result: NativeResult
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """The session wants to know before it carries out ``command``."""
 
@@ -191,6 +206,8 @@ Message = (
     | SnapshotDropped
     | PictureProgressed
     | EvidenceFound
+    | NativeProgressed
+    | NativeRecorded
     | Asked
     | OutputArrived
     | Busy

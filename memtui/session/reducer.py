@@ -54,6 +54,7 @@ def _target_changed(message: m.TargetChanged, state: State) -> State:
         rung=Rung.PROCESS,
         gc=None,
         evidence=None,
+        native=None,
     )
 
 
@@ -137,6 +138,16 @@ def _evidence_found(message: m.EvidenceFound, state: State) -> State:
 @_fold.register
 def _picture_progressed(message: m.PictureProgressed, state: State) -> State:
     return replace(state, picturing=message.progress)
+
+
+@_fold.register
+def _native_progressed(message: m.NativeProgressed, state: State) -> State:
+    return replace(state, native_progress=message.progress)
+
+
+@_fold.register
+def _native_recorded(message: m.NativeRecorded, state: State) -> State:
+    return replace(state, native=message.result)
 
 
 @_fold.register

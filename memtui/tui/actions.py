@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from textual.binding import Binding
 
-Scope = Literal["app", "dashboard", "diff", "heap", "leaks"]
+Scope = Literal["app", "dashboard", "diff", "heap", "leaks", "native"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("trace", "t", "Trace", "Start or stop tracemalloc in the process: which lines allocate memory"),
     Action("collect", "g", "Gc", "Run a full garbage collection in the process"),
     Action("export", "e", "Export", "Write everything gathered so far to a JSON report"),
+    Action("native", "n", "Native", "Have memray record for a while which C code does not free; again: stop it"),
     Action("pause", "p", "Pause", "Hold the picture still; data go on being gathered", "dashboard"),
     Action(
         "filter", "slash", "Filter", "Show only the allocations whose place or source contains a text", "dashboard"
@@ -77,6 +78,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("leak-check", "c", "Check", "Take four heap pictures over a minute and compare them", "leaks"),
     Action("leak-expect", "x", "Expected", "Call a suspect expected, in every run, or take that back", "leaks"),
     Action("leak-back", "escape", "Back", "Back to the dashboard", "leaks"),
+    Action("native-back", "escape", "Back", "Back to the dashboard", "native"),
     Action("palette", "ctrl+p", "Palette", "Every command by name, themes included", in_footer=False),
 )
 
@@ -88,7 +90,7 @@ RESERVED_KEYS = frozenset(
 )  # fmt: skip
 """Keys that move, choose, close and leave: no action may take them."""
 
-_SCREENS_IN_ONE_ROW: tuple[Scope, ...] = ("diff", "heap", "leaks")
+_SCREENS_IN_ONE_ROW: tuple[Scope, ...] = ("diff", "heap", "leaks", "native")
 _KEY_NAMES = {"question_mark": "?", "slash": "/", "escape": "esc"}
 
 

@@ -21,6 +21,7 @@ from memtui.tui.actions import Scope, bindings, shown_actions
 from memtui.tui.books import Shelf
 from memtui.tui.bridge import Bridge, StateChanged
 from memtui.tui.encoding import replace_what_cannot_be_encoded
+from memtui.tui.native_key import NativeKey
 from memtui.tui.presenters import requests
 from memtui.tui.presenters.leaks import DiagnosisMemo
 from memtui.tui.presenters.text import clean, to_ascii
@@ -79,6 +80,7 @@ class MemtuiApp(App[None]):
         self._memo = DiagnosisMemo()
         self._announced: set[str] = set()
         self._asked = 0
+        self._native = NativeKey(self)
         self.local_events: list[Event] = []
         for one in settings.themes.values():
             self.register_theme(one)
@@ -96,7 +98,7 @@ class MemtuiApp(App[None]):
     @property
     def hidden(self) -> list[str]:
         """Actions that mean nothing here."""
-        return ["snapshot", "trace", "collect", "export", "attach", "leaks"] if self.files else []
+        return ["snapshot", "trace", "collect", "export", "attach", "leaks", "native"] if self.files else []
 
     def on_mount(self) -> None:
         """Look at the session from now on."""
@@ -120,6 +122,7 @@ class MemtuiApp(App[None]):
         if question is not None and question.number > self._asked:
             self._asked = question.number
             self._confirm(question.text, question.command)
+        self._native.look(self.session.state)
         if isinstance(self.screen, StateScreen):
             self.screen.refresh_view()
 
@@ -201,6 +204,10 @@ class MemtuiApp(App[None]):
     def ask(self, command: Command) -> None:
         """Ask something of the session, for a screen."""
         self._ask_of_session(command)
+
+    def action_native(self) -> None:
+        """Begin a native recording, stop it, or show what it said."""
+        self._native.press()
 
     def action_help(self) -> None:
         """All keys."""

@@ -169,7 +169,7 @@ def test_the_locale_decides_the_glyphs(monkeypatch: pytest.MonkeyPatch, encoding
 def test_the_table_of_actions_is_sound() -> None:
     assert len({one.id for one in ACTIONS}) == len(ACTIONS)
     assert all(one.label and one.tooltip for one in ACTIONS)
-    back = ("close", "heap-back", "leak-back")
+    back = ("close", "heap-back", "leak-back", "native-back")
     assert not [one.id for one in ACTIONS if one.key in RESERVED_KEYS and one.id not in back]
     for screen in ("dashboard", "diff", "heap", "leaks"):
         keys = [binding.key for binding in [*bindings("app"), *bindings(screen)]]

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from memtui.analysis.native import WHAT_IS_LISTED
 from memtui.cli import main, native_report
 from memtui.errors import UsageError
-from memtui.model.native import Frame, Kind, NativeLibrary, NativeReport, NativeSite
+from memtui.model.native import NativeFrame, NativeKind, NativeLibrary, NativeReport, NativeResult, NativeSite
 from memtui.native.frames import NativeFrames
 from memtui.native.libraries import extension_name, is_python, is_runtime
 from memtui.native.reader import Recorded
@@ -22,7 +23,9 @@ from memtui.native.recording import Requirement
 from memtui.native.sites import Sites
 from memtui.native.speedscope import speedscope_profile
 from memtui.native.symbols import Functions
-from memtui.report.native import NOTE, load_native_schema, native_as_json, native_as_text
+from memtui.report.native import load_native_schema, native_as_json, native_as_text
+from memtui.session.messages import Message, NativeRecorded
+from memtui.session.recording.codec import Codec
 
 SITE = "/venv/lib/python3.11/site-packages"
 
@@ -94,8 +97,8 @@ BASES = {PYTHON: 0x1000, EXTENSION: 0x2000, LIBC: 0x3000}
 
 def site_of(
     monkeypatch: pytest.MonkeyPatch, *stack: tuple[str, int], is_mapping: bool = False
-) -> tuple[Kind, str | None]:
-    """Kind and function of the site of a stack, which is given innermost first."""
+) -> tuple[NativeKind, str | None]:
+    """NativeKind and function of the site of a stack, which is given innermost first."""
     monkeypatch.setattr("memtui.native.sites.Functions", Stripped)
     frames = NativeFrames()
     for library, base in BASES.items():
@@ -111,22 +114,22 @@ EVAL, MALLOC, RESIZE, DECODE, STRDUP = (PYTHON, 0x10), (PYTHON, 0x20), (PYTHON, 
 
 class TestSites:
     def test_the_extension_that_asked_python_for_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert site_of(monkeypatch, MALLOC, DECODE, EVAL) == (Kind.EXTENSION, "decode")
+        assert site_of(monkeypatch, MALLOC, DECODE, EVAL) == (NativeKind.EXTENSION, "decode")
 
     def test_what_the_c_library_took_is_its_callers(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert site_of(monkeypatch, STRDUP, DECODE, EVAL) == (Kind.EXTENSION, "decode")
+        assert site_of(monkeypatch, STRDUP, DECODE, EVAL) == (NativeKind.EXTENSION, "decode")
 
     def test_an_extension_that_called_python_code_is_not_to_blame(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert site_of(monkeypatch, MALLOC, RESIZE, EVAL, DECODE, EVAL) == (Kind.PYTHON, "list_resize")
+        assert site_of(monkeypatch, MALLOC, RESIZE, EVAL, DECODE, EVAL) == (NativeKind.PYTHON, "list_resize")
 
     def test_an_arena_is_nobodys(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert site_of(monkeypatch, MALLOC, DECODE, EVAL, is_mapping=True)[0] is Kind.ARENA
+        assert site_of(monkeypatch, MALLOC, DECODE, EVAL, is_mapping=True)[0] is NativeKind.ARENA
 
     def test_an_extension_that_maps_memory_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert site_of(monkeypatch, DECODE, EVAL, is_mapping=True) == (Kind.EXTENSION, "decode")
+        assert site_of(monkeypatch, DECODE, EVAL, is_mapping=True) == (NativeKind.EXTENSION, "decode")
 
     def test_a_stack_of_which_nothing_is_known(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert site_of(monkeypatch) == (Kind.UNKNOWN, None)
+        assert site_of(monkeypatch) == (NativeKind.UNKNOWN, None)
 
     def test_a_stack_that_goes_round_ends(self) -> None:
         frames = NativeFrames(frames=[(1, 2), (2, 1)])
@@ -186,13 +189,20 @@ class TestReportArguments:
 
 
 def report() -> NativeReport:
-    frame = Frame(None, None, None, EXTENSION, 0x128A4)
-    caller = Frame("decode\x1b[31m", None, None, EXTENSION, 0x40)
-    malloc = Frame("strdup", None, None, LIBC, 0x10)
+    frame = NativeFrame(None, None, None, EXTENSION, 0x128A4)
+    caller = NativeFrame("decode\x1b[31m", None, None, EXTENSION, 0x40)
+    malloc = NativeFrame("strdup", None, None, LIBC, 0x10)
     site = NativeSite(
-        Kind.EXTENSION, EXTENSION, "ujson", frame, 2048, 2, (Frame("step", "app.py", 3),), (malloc, frame, caller)
+        NativeKind.EXTENSION,
+        EXTENSION,
+        "ujson",
+        frame,
+        2048,
+        2,
+        (NativeFrame("step", "app.py", 3),),
+        (malloc, frame, caller),
     )
-    library = NativeLibrary(Kind.EXTENSION, EXTENSION, "ujson", 2048, 2)
+    library = NativeLibrary(NativeKind.EXTENSION, EXTENSION, "ujson", 2048, 2)
     return NativeReport(7, "app.py", 0.0, None, 9, 4096, 2048, 2, True, True, 1, (site,), (library,))
 
 
@@ -203,7 +213,7 @@ def test_text_names_extension_place_and_python_line() -> None:
     assert "within  decode\\x1b[31m" in text
     assert "step (app.py:3)" in text
     assert "cut off" in text
-    assert NOTE in text
+    assert WHAT_IS_LISTED in text
 
 
 def test_json_has_plain_values() -> None:
@@ -244,3 +254,9 @@ def test_speedscope_without_memrays_own() -> None:
     assert (memory["samples"], memory["weights"], memory["endValue"]) == ([[0, 1], [0, 0]], [150, 7], 157)
     assert (allocations["weights"], allocations["unit"]) == ([3, 1], "none")
     assert speedscope_profile(records, "app.py", native=False)["profiles"][0]["samples"] == [[0]]
+
+
+def test_a_result_is_recorded_whole() -> None:
+    message = NativeRecorded(NativeResult(report(), "/x.bin", "time", 0.4, 40.0))
+    written = json.loads(json.dumps(Codec().encode(message, Message)))
+    assert Codec(Codec().field_table(Message)).decode(written, Message) == message

@@ -10,7 +10,7 @@ from memtui.tui.presenters.text import pad, wrap
 
 _KEY_WIDTH = 8
 _LABEL_WIDTH = 10
-_OWN_KEYS_FIRST = ("diff", "heap", "leaks")
+_OWN_KEYS_FIRST: tuple[Scope, ...] = ("diff", "heap", "leaks", "native")
 
 
 def footer(
@@ -29,7 +29,7 @@ def footer(
 def key_lines(keys: Mapping[str, str], width: int) -> list[Line]:
     """Every key with what it does."""
     lines: list[Line] = []
-    for one in shown_actions(("app", "dashboard", "diff", "heap")):
+    for one in shown_actions(("app", "dashboard", *_OWN_KEYS_FIRST)):
         texts = wrap(one.tooltip, max(10, width - _KEY_WIDTH - _LABEL_WIDTH - 1))
         where = f"  ({one.scope})" if one.scope in _OWN_KEYS_FIRST else ""
         for number, text in enumerate(texts):

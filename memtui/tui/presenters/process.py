@@ -6,6 +6,7 @@ import shlex
 
 from rich.cells import cell_len
 
+from memtui.model.native import NativeProgress
 from memtui.model.sample import Cost
 from memtui.model.state import Picturing, State
 from memtui.model.target import Rung
@@ -38,7 +39,7 @@ _LEADING_WORDS = 3
 
 
 def identity(state: State, width: int, *, progress: bool = False) -> Line:
-    """Pid, command, Python version and uptime; with ``progress`` rather how far a picture in the making is."""
+    """Pid, command, Python version and uptime; with ``progress`` rather how far what is in the making is."""
     target = state.target
     name = line(Span(" memtui ", "title"), Span("pid ", "dim"), Span(f"{target.pid}  ", "strong"))
     python = f"Python {clean(target.python)}" if target.python else "Python –"
@@ -47,6 +48,8 @@ def identity(state: State, width: int, *, progress: bool = False) -> Line:
         right = ()
     if progress and state.picturing is not None:
         right = line(Span(f"{_progress(state.picturing)} ", "accent"))
+    elif progress and state.native_progress is not None:
+        right = line(Span(f"{recording(state.native_progress)} ", "accent"))
     room = width - width_of(name) - width_of(right) - (2 if right else 0)
     return spread((*name, Span(_command(target.command, max(8, room)))), right, width)
 
@@ -58,6 +61,8 @@ def status(state: State, width: int, *, paused: bool = False) -> Line:
         marks += [Span(" PAUSED ", "busy"), " "]
     if state.picturing is not None:
         marks += [Span(_progress(state.picturing), "accent"), Span(f" {clean(state.picturing.step)}", "warn"), "  "]
+    if state.native_progress is not None:
+        marks += [Span(recording(state.native_progress), "warn"), "  "]
     if state.busy:
         marks += [Span(clean(", ".join(state.busy)) + "…", "warn"), "  "]
     if state.ending:
@@ -75,9 +80,15 @@ def status(state: State, width: int, *, paused: bool = False) -> Line:
     return spread(left, right, width)
 
 
+def recording(made: NativeProgress) -> str:
+    """How far a native recording is, in words."""
+    left = "" if made.seconds_left is None else f", {format_seconds(made.seconds_left)} left"
+    return f"{made.step}{left}…"
+
+
 def _next_step(state: State, room: int) -> Line:
     """What the next rung adds and costs, when it can be climbed and nothing more urgent is said."""
-    if state.ending or state.note or state.busy or state.picturing:
+    if state.ending or state.note or state.busy or state.picturing or state.native_progress:
         return ()
     texts: tuple[str, ...] = ()
     if state.rung is Rung.OBSERVE:

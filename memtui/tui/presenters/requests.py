@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memtui.analysis.predict import collection_pause_seconds
-from memtui.model.command import CheckForLeaks, Command, TakeSnapshot
+from memtui.model.command import CheckForLeaks, Command, StartNative, StopNative, TakeSnapshot
 from memtui.model.state import State
 from memtui.model.target import Rung
 from memtui.model.units import format_seconds
@@ -25,8 +25,8 @@ def notice(state: State, command: Command) -> str:
 
     It is not said either when the State knows that the agent cannot go in: the answer of the session says why.
     """
-    if state.target.launched:
-        return ""
+    if state.target.launched or isinstance(command, (StartNative, StopNative)):
+        return ""  # before a native recording the session asks
     if isinstance(command, (TakeSnapshot, CheckForLeaks)) and state.rung is not Rung.PROCESS:
         return PICTURE_NOTICE
     return "" if state.note or not needs_agent(state) else state.entry_cost or AGENT_NOTICE

@@ -86,7 +86,7 @@ class DiffScreen(BookScreen[None]):
         self._mark_missing(state.snapshots)
         width = self.size.width
         self.query_one("#identity", Lines).show([process.identity(state, width, progress=True)])
-        hidden = ["diff", *self.memtui.hidden, *([] if requests.needs_agent(state) else ["attach"])]
+        hidden = ["diff", "native", *self.memtui.hidden, *([] if requests.needs_agent(state) else ["attach"])]
         self.query_one("#keys", Lines).show([keys.footer("diff", self.settings.keys, width, hidden=hidden)])
         rows = [
             Row(one.number, snapshots.list_row(one, self._mark(one.number), self._file_of(one)))

@@ -136,7 +136,7 @@ class HeapScreen(BookScreen[None]):
 
     def _hidden(self, state: State) -> list[str]:
         page = self.page
-        hidden = ["heap"] if requests.needs_agent(state) else ["heap", "attach"]
+        hidden = ["heap", "native", *([] if requests.needs_agent(state) else ["attach"])]
         hidden += [] if isinstance(page, ObjectPage) else ["heap-look"]
         hidden += [] if isinstance(page, ListPage) else ["heap-search", "heap-view"]
         hidden += [] if isinstance(page, ListPage) and page.sorts else ["heap-sort"]
