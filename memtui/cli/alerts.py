@@ -92,13 +92,12 @@ def alert_desk(args: argparse.Namespace, *, report: Path | None = None, dashboar
     rules, problems = thresholds(args, configuration)
     # A dashboard shows problems of the file itself; these are known here only.
     complain(problems if dashboard else (*configuration.problems, *problems))
-    on_level = args.snapshot_on or configuration.text("alerts.snapshot_on")
     return AlertDesk(
         AlertPlan(
             look=AlertWatch(rules).look,
             describe=alert_as_json,
             senders=_senders(args, configuration),
-            snapshot_on=next((one for one in LEVELS if one == on_level), None),
+            snapshot_on=args.snapshot_on or configuration.text("alerts.snapshot_on"),
             folder=report.expanduser().absolute().parent if report is not None else writable_directory(),
         )
     )

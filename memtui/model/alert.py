@@ -13,12 +13,19 @@ Level = Literal["warning", "critical"]
 LEVELS: tuple[Level, ...] = ("warning", "critical")
 
 
+def levels_from(lowest: str | None) -> tuple[Level, ...]:
+    """The levels from ``lowest`` on; none for ``off`` or None."""
+    names: tuple[str, ...] = LEVELS
+    return LEVELS[names.index(lowest) :] if lowest in names else ()
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A figure that may have a threshold. ``below``: it is dangerous below the threshold, not above it.
 
     ``unit`` is that of its values: bytes, bytes a minute, percent, seconds, or a count. ``suffix`` is put behind a
-    plain number so that it can be read; ``shown`` writes a value for people. ``parse`` raises ValueError.
+    plain number so that it can be read. ``parse`` reads a threshold and raises ValueError; ``shown`` writes a value
+    for people, beside a threshold that the user wrote in some unit.
     """
 
     name: str
@@ -26,7 +33,7 @@ class Metric:
     unit: str
     suffix: str
     parse: Callable[[str], float]
-    shown: Callable[[float], str]
+    shown: Callable[[float, str], str]
     below: bool = False
 
 
@@ -38,8 +45,24 @@ def _percent(text: str) -> float:
     return float(text.removesuffix("%"))
 
 
-def _bytes(value: float) -> str:
-    return format_bytes(value)
+def _bytes(value: float, threshold: str) -> str:
+    """In powers of 1000 beside a threshold that is: 59.6 MiB would not look like more than 60MB."""
+    unit = re.search(r"([kmgt]b)(/|$)", threshold.lower())
+    if unit is None:
+        return format_bytes(value)
+    return f"{value / parse_size('1' + unit[1]):.1f} {unit[1].upper().replace('K', 'k')}"
+
+
+def _bytes_a_minute(value: float, threshold: str) -> str:
+    return f"{_bytes(value, threshold)}/min"
+
+
+def _share(value: float, _: str) -> str:
+    return f"{value:.1f} %"
+
+
+def _seconds(value: float, _: str) -> str:
+    return format_seconds(value)
 
 
 METRICS: dict[str, Metric] = {
@@ -47,11 +70,18 @@ METRICS: dict[str, Metric] = {
     for one in (
         Metric("rss", "RSS", "bytes", "", parse_size, _bytes),
         Metric("uss", "USS", "bytes", "", parse_size, _bytes),
-        Metric("growth", "growth of RSS", "bytes a minute", "/min", _rate, lambda value: f"{_bytes(value)}/min"),
-        Metric("limit", "RSS against the cgroup's limit", "percent", "%", _percent, lambda value: f"{value:.1f} %"),
-        Metric("time_to_limit", "time to the limit", "seconds", "s", parse_duration, format_seconds, below=True),
-        Metric("gc_pause", "gc pause", "seconds", "s", parse_duration, format_seconds),
-        Metric("processes", "processes", "processes", "", float, lambda value: format_count(int(value))),
+        Metric(
+            "growth",
+            "growth of RSS",
+            "bytes a minute",
+            "/min",
+            _rate,
+            _bytes_a_minute,
+        ),
+        Metric("limit", "RSS against the cgroup's limit", "percent", "%", _percent, _share),
+        Metric("time_to_limit", "time to the limit", "seconds", "s", parse_duration, _seconds, below=True),
+        Metric("gc_pause", "gc pause", "seconds", "s", parse_duration, _seconds),
+        Metric("processes", "processes", "processes", "", float, lambda value, _: format_count(int(value))),
     )
 }
 """What can have a threshold, by the name it has on the command line and in the configuration."""
@@ -94,11 +124,12 @@ class Alert:
 
     @property
     def text(self) -> str:
-        """``RSS is 530.2 MiB (rss>512MB)``."""
-        metric = METRICS.get(re.split("[<>]", self.rule, maxsplit=1)[0])
+        """``RSS is 530.2 MB (rss>512MB)``."""
+        name, *threshold = re.split("[<>]", self.rule, maxsplit=1)
+        metric = METRICS.get(name)
         if metric is None:
             return f"{self.rule}: {self.value:g}"
-        return f"{metric.words} is {metric.shown(self.value)} ({self.rule})"
+        return f"{metric.words} is {metric.shown(self.value, ''.join(threshold))} ({self.rule})"
 
 
 def threshold(level: Level, metric: str, written: object) -> Threshold:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -14,6 +15,7 @@ from textual.screen import Screen
 
 from memtui.analysis.diagnosis.diagnose import Diagnosis
 from memtui.errors import EXIT_INTERRUPTED, MemtuiError
+from memtui.model.alert import Alert
 from memtui.model.command import ClimbToAgent, CollectGarbage, Command, StartTracing, StopTracing, TakeSnapshot
 from memtui.model.state import EVENT_BOUND, Event, EventKind, State
 from memtui.session.interface import Session
@@ -82,6 +84,7 @@ class MemtuiApp(App[None]):
         self._asked = 0
         self._native = NativeKey(self)
         self.local_events: list[Event] = []
+        self._alerted: set[Alert] = set()
         for one in settings.themes.values():
             self.register_theme(one)
         if theme is not None:
@@ -103,6 +106,7 @@ class MemtuiApp(App[None]):
     def on_mount(self) -> None:
         """Look at the session from now on."""
         self.ansi_color = None
+        self._alerted = _raised(self.session.state)
         self._bridge.open()
         if self.files and len(self.session.state.snapshots) > 1:
             self.action_diff()
@@ -123,8 +127,19 @@ class MemtuiApp(App[None]):
             self._asked = question.number
             self._confirm(question.text, question.command)
         self._native.look(self.session.state)
+        self._tell_alerts()
         if isinstance(self.screen, StateScreen):
             self.screen.refresh_view()
+
+    def _tell_alerts(self) -> None:
+        """Show alerts that are new for a while, and ring the bell if the user wants it."""
+        raised = _raised(self.session.state)
+        fresh, self._alerted = sorted(raised - self._alerted, key=lambda one: one.at_seconds), raised
+        for alert in fresh:
+            severity: SeverityLevel = "error" if alert.level == "critical" else "warning"
+            self.notify(alert.text, title=alert.level.capitalize(), severity=severity, timeout=10)
+        if any(one.level in self.settings.bell for one in fresh):
+            self.bell()
 
     def notify(
         self,
@@ -263,6 +278,11 @@ class MemtuiApp(App[None]):
         del self.local_events[:-EVENT_BOUND]
         self.notify(text, severity="error" if kind is EventKind.ERROR else "information", timeout=8)
         self.on_state_changed(StateChanged())
+
+
+def _raised(state: State) -> set[Alert]:
+    """The alerts as they were raised, whether they stand or not."""
+    return {replace(one, until_seconds=None) for one in state.alerts}
 
 
 class FilesApp(MemtuiApp):

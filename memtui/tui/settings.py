@@ -12,6 +12,7 @@ from textual.keys import KEY_NAME_REPLACEMENTS, Keys
 from textual.theme import Theme
 
 from memtui.config import Setting, load
+from memtui.model.alert import Level, levels_from
 from memtui.tui.actions import ACTIONS, RESERVED_KEYS, Action, Scope, key_name
 from memtui.tui.themes import ANSI_THEME, DEFAULT_THEME, load_themes
 
@@ -24,7 +25,7 @@ class Settings:
     """How the dashboard looks and answers. ``problems``: sentences about what could not be used.
 
     ``keys`` maps action ids to keys, ``ascii`` draws without any character beyond ASCII, ``workload_stdin`` says
-    that the workload takes lines typed into the output pane.
+    that the workload takes lines typed into the output pane. ``bell``: levels of alerts that ring it.
     """
 
     theme: str = DEFAULT_THEME
@@ -34,6 +35,7 @@ class Settings:
     problems: tuple[str, ...] = ()
     ascii: bool = False
     workload_stdin: bool = False
+    bell: tuple[Level, ...] = ()
 
 
 def load_settings(theme: str | None = None, *, workload_stdin: bool = False) -> Settings:
@@ -49,6 +51,7 @@ def load_settings(theme: str | None = None, *, workload_stdin: bool = False) -> 
         problems=tuple(problems),
         ascii=not _utf8(),
         workload_stdin=workload_stdin,
+        bell=levels_from(configuration.text("dashboard.bell")),
     )
 
 

@@ -234,7 +234,9 @@ def test_values_of_the_configuration_make_rules(metric: str, written: object, ru
 
 
 def test_an_alert_says_what_was_measured() -> None:
-    assert Alert(0.0, "warning", "growth>5MB/min", 6e6).text == "growth of RSS is 5.7 MiB/min (growth>5MB/min)"
+    assert Alert(0.0, "warning", "growth>5MB/min", 6e6).text == "growth of RSS is 6.0 MB/min (growth>5MB/min)"
     assert Alert(0.0, "warning", "time_to_limit<10m", 65).text == "time to the limit is 1 m 05 s (time_to_limit<10m)"
     assert Alert(0.0, "warning", "limit>80%", 91.25).text == "RSS against the cgroup's limit is 91.2 % (limit>80%)"
+    assert Alert(0.0, "warning", "rss>60MB", 62_500_000).text == "RSS is 62.5 MB (rss>60MB)"
+    assert Alert(0.0, "warning", "rss>50MiB", 62_500_000).text == "RSS is 59.6 MiB (rss>50MiB)"
     assert Alert(0.0, "warning", "newer>3", 4).text == "newer>3: 4"

@@ -160,7 +160,7 @@ def test_an_alert_stands_until_it_is_over() -> None:
     state = reduce(reduce(empty_state(), m.AlertRaised(alert), 3.0), m.AlertRaised(other), 3.0)
     assert state.alerts == (alert, other)
     assert state.events[0].kind is EventKind.CRITICAL
-    assert state.events[0].text == "critical: RSS is 572.2 MiB (rss>512MB)"
+    assert state.events[0].text == "critical: RSS is 600.0 MB (rss>512MB)"
     state = reduce(state, m.AlertOver(replace(alert, until_seconds=70.0)), 70.0)
     assert state.alerts == (replace(alert, until_seconds=70.0), other)
     assert state.events[-1].kind is EventKind.ALERT

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from memtui.errors import MemtuiError
-from memtui.model.alert import LEVELS, Alert, Level
+from memtui.model.alert import Alert, levels_from
 from memtui.model.command import Command, TakeSnapshot
 from memtui.model.state import EventKind, State
 from memtui.session import messages as m
@@ -34,7 +34,7 @@ class AlertPlan:
     look: Callable[[State], Sequence[Alert]]
     describe: Callable[[Alert, State], bytes]
     senders: tuple[tuple[str, Send], ...] = ()
-    snapshot_on: Level | None = None
+    snapshot_on: str | None = None
     folder: Path = Path()
 
 
@@ -46,7 +46,7 @@ class AlertDesk:
         self._told: deque[str] = deque()
         self._couriers = tuple(Courier(name, send, self._told.append) for name, send in plan.senders)
         self._request: Callable[[Command], None] = lambda _: None
-        self._photograph_at = LEVELS[LEVELS.index(plan.snapshot_on) :] if plan.snapshot_on else ()
+        self._photograph_at = levels_from(plan.snapshot_on)
         self._newest_before: int | None = None
         self._copier: threading.Thread | None = None
         self._copied: deque[m.Noted] = deque()

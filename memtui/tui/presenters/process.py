@@ -59,6 +59,7 @@ def status(state: State, width: int, *, paused: bool = False) -> Line:
     marks: list[str | Span] = [" "]
     if paused:
         marks += [Span(" PAUSED ", "busy"), " "]
+    marks += standing_alerts(state)
     if state.picturing is not None:
         marks += [Span(_progress(state.picturing), "accent"), Span(f" {clean(state.picturing.step)}", "warn"), "  "]
     if state.native_progress is not None:
@@ -84,6 +85,17 @@ def recording(made: NativeProgress) -> str:
     """How far a native recording is, in words."""
     left = "" if made.seconds_left is None else f", {format_seconds(made.seconds_left)} left"
     return f"{made.step}{left}…"
+
+
+def standing_alerts(state: State) -> list[str | Span]:
+    """The most serious threshold that is crossed now, and how many more there are."""
+    standing = [one for one in state.alerts if one.until_seconds is None] if state.ending is None else []
+    if not standing:
+        return []
+    first = next((one for one in reversed(standing) if one.level == "critical"), standing[-1])
+    role = "bad" if first.level == "critical" else "warn"
+    more = f" and {len(standing) - 1} more" if len(standing) > 1 else ""
+    return [Span(f" {first.level.upper()} ", "busy"), " ", Span(f"{first.rule}{more}", role), "  "]
 
 
 def _next_step(state: State, room: int) -> Line:

@@ -7,6 +7,7 @@ from memtui.model.units import format_bytes
 from memtui.tui.presenters.growth import suspect
 from memtui.tui.presenters.line import Line, Span, fit, line
 from memtui.tui.presenters.memory import growth_rate
+from memtui.tui.presenters.process import standing_alerts
 from memtui.tui.presenters.text import clean
 
 
@@ -18,5 +19,6 @@ def summary(state: State, width: int, height: int, quit_key: str) -> tuple[Line,
     trend = growth_rate(state) if not state.ending else line(Span(f"ENDED {clean(state.ending.text)}", "bad"))
     leave = line(Span(quit_key, "key"), Span(" Quit", "dim"))
     size = line(Span(f"{width}x{height}, needs 40x10", "warn"))
-    lines = [head, trend, suspect(state, width), size][: max(0, height - 1)]
+    alert = line(*standing_alerts(state))
+    lines = [head, *([alert] if alert else []), trend, suspect(state, width), size][: max(0, height - 1)]
     return tuple(fit(one, width) for one in (*lines, leave))
