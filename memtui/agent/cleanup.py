@@ -11,6 +11,7 @@ program that was borrowed for it might. The C half of ctypes suffices for that; 
 from __future__ import annotations
 
 import sys
+from posix import getpid
 from time import perf_counter
 
 from .heap import type_name
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-HOOKS_MODULE, HOOKS_NAME = "memtui.api.hooks", "HOOKS"
-"""Where a program's hooks are found: rows of name, level and function."""
+HOOKS_MODULE, HOOKS_NAME, RUNNING_NAME = "memtui.api.hooks", "HOOKS", "RUNNING"
+"""Where a program's hooks are found: rows of name, level and function; and where it is noted that one runs."""
 WAIT_SECONDS = 0.2
 """So long, at most, other viewers wait while one asks whether a hook has ended."""
 _MOST_HOOKS, _MOST_CHARACTERS = 100, 300
@@ -30,8 +31,7 @@ _MOST_HOOKS, _MOST_CHARACTERS = 100, 300
 
 def registered(level: str) -> list[tuple[str, Callable[[], object]]]:
     """Names and functions of the hooks for a cleanup of this level: all of them, or those meant for a warning."""
-    module = sys.modules.get(HOOKS_MODULE)
-    rows = module.__dict__.get(HOOKS_NAME) if type(module) is type(sys) else None
+    rows = _found(HOOKS_NAME)
     if type(rows) is not tuple:
         return []
     wanted = [row for row in rows if type(row) is tuple and len(row) == 3]
@@ -40,6 +40,17 @@ def registered(level: str) -> list[tuple[str, Callable[[], object]]]:
         for name, least, function in wanted[:_MOST_HOOKS]
         if type(name) is str and (level == "critical" or least == "warning")
     ]
+
+
+def _found(name: str) -> Any:
+    module = sys.modules.get(HOOKS_MODULE)
+    return module.__dict__.get(name) if type(module) is type(sys) else None
+
+
+def _notes() -> list[tuple[int, str]]:
+    """The hooks that run in this process, also those of an agent that has left; a list that nobody sees else."""
+    notes = _found(RUNNING_NAME)
+    return notes if type(notes) is list else []
 
 
 def run_hook(function: Callable[[], object], passing: tuple[type[BaseException], ...] = ()) -> dict[str, Any]:
@@ -99,7 +110,8 @@ class Hooks:
 
     def choose(self, viewer: object, level: str) -> list[str] | None:
         """The names of the hooks that this viewer may run now; None when those of another one run."""
-        if self._running or self._viewer not in (None, viewer):
+        home = getpid()
+        if self._running or self._viewer not in (None, viewer) or any(one[0] == home for one in _notes()):
             return None
         self._viewer, self._list = viewer, registered(level)
         return [name for name, _ in self._list]
@@ -111,7 +123,7 @@ class Hooks:
         self._done.acquire()
         self._running = True
         try:
-            original("_thread", "start_new_thread")(self._work, (self._list[number][1],))
+            original("_thread", "start_new_thread")(self._work, self._list[number])
         except BaseException:
             self._running = False
             self._done.release()
@@ -129,10 +141,14 @@ class Hooks:
         if self._viewer is viewer:
             self._viewer, self._list = None, []
 
-    def _work(self, function: Callable[[], object]) -> None:
+    def _work(self, name: str, function: Callable[[], object]) -> None:
+        notes, note = _notes(), (getpid(), name)
+        notes.append(note)
         try:
             self._outcome = run_hook(function)
             forget_thread()
         finally:
+            if note in notes:
+                notes.remove(note)
             self._running = False
             self._done.release()

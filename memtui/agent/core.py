@@ -154,17 +154,13 @@ class Requests:
         return dict(answer, traced_freed=None if before is None or after is None else before - after)
 
     def hooks_choose(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
-        """The program's cleanup hooks for a level; from now on they are this viewer's to run."""
+        """The program's cleanup hooks for a level; from now on they are this viewer's to run, unless ``busy``."""
         names = self.hooks.choose(viewer, "critical" if request.get("level") == "critical" else "warning")
-        if names is None:
-            raise Refusal("A cleanup hook of this program still runs.")
-        return {"hooks": names}
+        return {"hooks": names or [], "busy": names is None}
 
     def hook_start(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
         """Run one of them."""
-        if not self.hooks.start(viewer, _number(request, "number", 1, MAX_ROWS) - 1):
-            raise Refusal("A cleanup hook of this program still runs.")
-        return {}
+        return {"started": self.hooks.start(viewer, _number(request, "number", 1, MAX_ROWS) - 1)}
 
     def hook_state(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
         """How it is getting on."""

@@ -12,10 +12,10 @@ from memtui.agent.heap import collect
 from memtui.agent.pauses import Held
 from memtui.api.hooks import hooks_for
 from memtui.api.process import rss_bytes
-from memtui.model.cleanup import Cleanup, CleanupLevel, CleanupStep, StepKind
+from memtui.model.cleanup import CleanupLevel, CleanupOutcome, CleanupStep, StepKind
 
 
-def clean_up(level: CleanupLevel) -> Cleanup:
+def clean_up(level: CleanupLevel) -> CleanupOutcome:
     """Run the hooks for this level and a full collection; for "critical" have the C library trim itself, too.
 
     The hooks run in this thread. What they raise is in the steps, but for Ctrl-C, which is the program's.
@@ -25,7 +25,7 @@ def clean_up(level: CleanupLevel) -> Cleanup:
     steps.append(_step("gc", "full collection", partial(collect, Held())))
     if level == "critical":
         steps.append(_step("trim", "malloc_trim", trim))
-    return Cleanup(level, began, before, rss_bytes(), tuple(steps))
+    return CleanupOutcome(level, began, before, rss_bytes(), tuple(steps))
 
 
 def _step(kind: StepKind, name: str, work: Callable[[], dict[str, Any]]) -> CleanupStep:

@@ -14,6 +14,8 @@ from memtui.model.cleanup import LEVELS, CleanupLevel
 
 HOOKS: tuple[tuple[str, str, Callable[[], object]], ...] = ()
 """Replaced as a whole, so that it can be read without a lock."""
+RUNNING: list[tuple[int, str]] = []
+"""The agent's note of the hook it runs, and of the process: an agent that comes later does not run it once more."""
 
 _Function = TypeVar("_Function", bound=Callable[[], object])
 _lock = threading.Lock()

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from memtui.analysis.rss_trend import Growth, rss_growth
 from memtui.api.cleaning import clean_up
 from memtui.api.process import OwnProcess
-from memtui.model.cleanup import Cleanup, CleanupLevel
+from memtui.model.cleanup import CleanupLevel, CleanupOutcome
 from memtui.model.sample import Series
 from memtui.model.state import State
 from memtui.model.target import Target
@@ -33,7 +33,7 @@ class MemoryStatus:
     warning_bytes: int
     critical_bytes: int
     at_seconds: float
-    cleaned: Cleanup | None = None
+    cleaned: CleanupOutcome | None = None
 
     @property
     def share(self) -> float:
@@ -74,7 +74,7 @@ class MemoryMonitor:
         self._series = Series()
         self._levels: Counter[str] = Counter()
         self._last: tuple[float, CleanupLevel] | None = None
-        self._cleaned: list[Cleanup] = []
+        self._cleaned: list[CleanupOutcome] = []
         self._cleanups = 0
 
     def check(self) -> MemoryStatus:
@@ -87,7 +87,7 @@ class MemoryMonitor:
         cleaned = self.cleanup(level) if level != "ok" and self._cleans_up and self._is_time(level) else None
         return MemoryStatus(level, seen.rss_bytes, self.warning_bytes, self.critical_bytes, seen.at_seconds, cleaned)
 
-    def cleanup(self, level: CleanupLevel = "critical", *, force: bool = True) -> Cleanup | None:
+    def cleanup(self, level: CleanupLevel = "critical", *, force: bool = True) -> CleanupOutcome | None:
         """Clean up now; ``force=False``: only if the cooldown is over, else None. The hooks run in this thread.
 
         >>> done = MemoryMonitor().cleanup("warning")

@@ -21,6 +21,7 @@ COMMANDS = {
     "profile": "memtui.cli.profile",
     "ps": "memtui.cli.ps",
     "doctor": "memtui.cli.doctor",
+    "cleanup": "memtui.cli.cleanup",
     "snapshot": "memtui.cli.snapshot",
     "diff": "memtui.cli.diff",
     "open": "memtui.cli.open",

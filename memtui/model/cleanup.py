@@ -31,8 +31,8 @@ class CleanupStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Cleanup:
-    """A whole clean-up, at session time ``at_seconds``. ``number`` counts those of a session."""
+class CleanupOutcome:
+    """A whole clean-up, that began at session time ``at_seconds``. ``number`` counts those of a session."""
 
     level: CleanupLevel
     at_seconds: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memtui.model.allocation import GroupBy
+from memtui.model.cleanup import CleanupLevel
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,16 @@ class StopNative:
 
 
 @dataclass(frozen=True, slots=True)
+class Cleanup:
+    """Free memory in the target: its hooks, a full collection, a trim; climbs to the agent first.
+
+    The session does not count cooldowns: whoever asks does.
+    """
+
+    level: CleanupLevel = "critical"
+
+
+@dataclass(frozen=True, slots=True)
 class GroupAllocations:
     """Group the live allocation table otherwise."""
 
@@ -101,6 +112,7 @@ Command = (
     | CollectGarbage
     | StartNative
     | StopNative
+    | Cleanup
     | GroupAllocations
     | SendInput
     | StartRecording

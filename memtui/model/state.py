@@ -7,6 +7,7 @@ from enum import Enum
 
 from memtui.model.alert import Alert
 from memtui.model.allocation import Allocations, GroupBy, Snapshot, Tracing
+from memtui.model.cleanup import CleanupOutcome
 from memtui.model.command import Command
 from memtui.model.evidence import Evidence
 from memtui.model.gc import GcPauses, GcState
@@ -19,6 +20,7 @@ ALERT_BOUND = 200
 SNAPSHOT_BOUND = 20
 PICTURE_BOUND = 8
 """Heap pictures that are kept: each is a file of some ten bytes an object."""
+CLEANUP_BOUND = 20
 OUTPUT_BOUND = 1000
 LINE_BOUND = 2000
 """Characters that are kept of a line of output."""
@@ -132,6 +134,8 @@ class State:
     events: tuple[Event, ...] = ()
     alerts: tuple[Alert, ...] = ()
     """Thresholds that were crossed, the newest last; those without an end stand."""
+    cleanups: tuple[CleanupOutcome, ...] = ()
+    """Clean-ups that memtui made in the target, the newest last."""
     output: Output | None = None
     """None when memtui did not start the target."""
     cost: Cost = field(default_factory=Cost)

@@ -16,6 +16,7 @@ from memtui.analysis.diagnosis.diagnose import Diagnosis, diagnose
 from memtui.analysis.growth import Verdict, rss_growth
 from memtui.model.state import State
 from memtui.report import activity, heap
+from memtui.report.cleanup import cleanup_facts
 from memtui.report.diagnosis import growth_of, suspects, verdict_of
 from memtui.report.times import iso
 
@@ -47,6 +48,7 @@ def build_report(state: State, diagnosis: Diagnosis | None = None) -> dict[str, 
         "allocations": heap.allocations(state),
         "processes": activity.processes(state, growth),
         "alerts": activity.alerts(state),
+        "cleanups": [cleanup_facts(one) for one in state.cleanups],
         "samples": activity.samples(state),
         "cost": activity.cost(state),
         "snapshots": heap.snapshots(state),

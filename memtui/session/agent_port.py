@@ -21,7 +21,9 @@ from memtui.session.questions import AgentQuestion
 from memtui.session.snapshotting import Traced
 
 _CLIMB_WAIT_SECONDS = 10.0
-AgentCommand = c.StartTracing | c.StopTracing | c.TakeSnapshot | c.CollectGarbage | c.ClimbToAgent | c.StartNative
+AgentCommand = (
+    c.StartTracing | c.StopTracing | c.TakeSnapshot | c.CollectGarbage | c.Cleanup | c.ClimbToAgent | c.StartNative
+)
 
 
 class AgentPort:
@@ -180,6 +182,8 @@ class AgentPort:
             agent.collect(self._rss_bytes)
         elif isinstance(command, c.StartNative):
             self._native(command)
+        elif isinstance(command, c.Cleanup):
+            agent.clean_up(command.level, self._rss_bytes)
 
     def _receive(self) -> None:
         self._use(lambda agent: agent.receive())

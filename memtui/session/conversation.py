@@ -10,10 +10,12 @@ from typing import Any
 from memtui.attach.inject import Attached
 from memtui.errors import ChannelError
 from memtui.model.allocation import Allocations, GroupBy, Tracing
+from memtui.model.cleanup import CleanupLevel
 from memtui.model.state import EventKind
 from memtui.model.units import format_bytes, format_count, format_seconds
 from memtui.protocol import Frame
 from memtui.session import wire
+from memtui.session.cleaning import CleanupInTheMaking
 from memtui.session.messages import AllocationsSeen, BaselineSet, Busy, Message, Noted
 from memtui.session.questions import AgentQuestion
 from memtui.session.silence import Silence
@@ -97,6 +99,10 @@ class Conversation:
             self._collected(reply, before, rss_bytes())
 
         self.ask("collecting garbage", "collect", answered)
+
+    def clean_up(self, level: CleanupLevel, rss_bytes: Callable[[], int | None]) -> None:
+        """Free memory by all that the level allows; ``rss_bytes`` reads the RSS between the steps."""
+        CleanupInTheMaking(self, level, rss_bytes).begin()
 
     def snapshot(self, rss_bytes: int) -> None:
         """Take a snapshot: type counts, and the traced lines when tracing is on."""

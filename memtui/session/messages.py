@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from memtui.model.alert import Alert
 from memtui.model.allocation import Allocations, GroupBy, Snapshot, Tracing
+from memtui.model.cleanup import CleanupOutcome
 from memtui.model.command import Command
 from memtui.model.evidence import Evidence
 from memtui.model.gc import GcPauses, GcState
@@ -165,6 +166,13 @@ class EvidenceFound:
 
 
 @dataclass(frozen=True, slots=True)
+class CleanedUp:
+    """Memory was freed in the target, or what could be was tried."""
+
+    outcome: CleanupOutcome
+
+
+@dataclass(frozen=True, slots=True)
 class AlertRaised:
     """A threshold was crossed."""
 
@@ -212,6 +220,7 @@ Message = (
     | OutputArrived
     | Busy
     | Noted
+    | CleanedUp
     | AlertRaised
     | AlertOver
     | RecordingChanged

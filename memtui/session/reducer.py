@@ -8,6 +8,7 @@ from functools import singledispatch
 from memtui.model.allocation import Snapshot
 from memtui.model.state import (
     ALERT_BOUND,
+    CLEANUP_BOUND,
     EVENT_BOUND,
     LINE_BOUND,
     OUTPUT_BOUND,
@@ -21,6 +22,7 @@ from memtui.model.state import (
 from memtui.model.target import Rung
 from memtui.model.units import format_bytes, format_count, format_seconds
 from memtui.session import messages as m
+from memtui.session.cleaning import cleanup_in_words
 
 
 def reduce(state: State, message: m.Message, now_seconds: float) -> State:
@@ -175,6 +177,14 @@ def _busy(message: m.Busy, state: State) -> State:
 @_fold.register
 def _noted(message: m.Noted, state: State) -> State:
     return _log(state, message.kind, message.text)
+
+
+@_fold.register
+def _cleaned_up(message: m.CleanedUp, state: State) -> State:
+    number = state.cleanups[-1].number + 1 if state.cleanups else 1
+    outcome = replace(message.outcome, number=number)
+    state = replace(state, cleanups=(*state.cleanups, outcome)[-CLEANUP_BOUND:])
+    return _log(state, EventKind.WARNING if outcome.failed else EventKind.GC, cleanup_in_words(outcome))
 
 
 @_fold.register

@@ -6,6 +6,7 @@ from typing import Any
 
 from memtui.errors import ChannelError
 from memtui.model.allocation import Allocation, Allocations, Frame, GroupBy, Tracing, TypeCount
+from memtui.model.cleanup import CleanupStep, StepKind
 from memtui.model.gc import GcPauses
 from memtui.protocol import Frame as WireFrame
 from memtui.session.messages import AgentReported
@@ -13,6 +14,8 @@ from memtui.session.messages import AgentReported
 MISSHAPEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
 """What taking apart a frame of another shape raises (OverflowError: JSON as Python reads it knows Infinity)."""
 _LARGEST = 1 << 63
+_LONGEST = 1000
+"""Characters of a text of the target that are kept."""
 
 
 def agent_report(frame: WireFrame, tracing: Tracing) -> AgentReported:
@@ -87,6 +90,23 @@ def type_counts(frame: WireFrame) -> tuple[tuple[TypeCount, ...], int]:
         )
     except MISSHAPEN as error:
         raise _malformed("types", error) from error
+
+
+def cleanup_step(kind: StepKind, name: str, frame: WireFrame, freed_rss_bytes: int | None) -> CleanupStep:
+    """A reply to one step of a clean-up. Raises ChannelError when it is not shaped like one."""
+    try:
+        return CleanupStep(
+            kind=kind,
+            name=name[:_LONGEST],
+            seconds=seconds(frame.get("seconds") or 0.0),
+            freed_rss_bytes=freed_rss_bytes,
+            freed_blocks=_optional_int(frame.get("blocks_freed")),
+            objects=_optional_int(frame.get("collected")),
+            uncollectable=_optional_int(frame.get("uncollectable")),
+            error=str(frame.get("error") or "")[:_LONGEST],
+        )
+    except MISSHAPEN as error:
+        raise _malformed("clean-up", error) from error
 
 
 def number(frame: WireFrame, name: str) -> int:

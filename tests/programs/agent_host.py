@@ -24,6 +24,8 @@ kept = []
 seen = []
 touched = []
 agents = []
+released = []
+own = []
 
 
 class Node:
@@ -207,6 +209,60 @@ def do_patch(connection):
         raise RuntimeError("the patched sleep was called")
 
     time.sleep = sleep
+
+
+def do_hooks(connection, names):
+    """Register clean-up hooks where memtui's Python interface would have them."""
+    module = type(sys)("memtui.api.hooks")
+    module.HOOKS = tuple((name, "warning" if name == "free" else "critical", globals()["hook_" + name]) for name in names)
+    module.RUNNING = []
+    sys.modules[module.__name__] = module
+
+
+def do_set_hooks(connection, value):
+    """Something else in that place."""
+    sys.modules["memtui.api.hooks"].HOOKS = value
+
+
+def do_own_memtui(connection):
+    """The collectors of a memtui that the program itself imported."""
+    package = "memtui.agent"
+    for name in ("memtui", package):
+        sys.modules[name] = type(sys)(name)
+        sys.modules[name].__path__ = []
+    for name in ("wire", "pauses", "tracing"):
+        module = type(sys)(package + "." + name)
+        module.__package__ = package
+        sys.modules[module.__name__] = module
+        with open(os.path.join(folder, name + ".py")) as file:
+            exec(compile(file.read(), name, "exec", 0, True), module.__dict__)
+    own.append(sys.modules[package + ".tracing"].Tracing(sys.modules[package + ".pauses"].Held()))
+
+
+def do_own_trace(connection, on):
+    return own[0].start("the program", 1) if on else own[0].release("the program")
+
+
+def hook_free():
+    threading.current_thread()
+    kept.clear()
+
+
+def hook_fail():
+    raise ValueError("the hook's own trouble")
+
+
+def hook_leave():
+    raise SystemExit(3)
+
+
+def hook_hang():
+    while not released:
+        time.sleep(0.01)
+
+
+def do_release_hook(connection):
+    released.append(True)
 
 
 def do_exit(connection):
