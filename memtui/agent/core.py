@@ -9,6 +9,8 @@ from posix import close, getpid, pipe, read, set_blocking, write
 from time import monotonic, thread_time
 
 from .cleanup import Hooks, trim
+from .cycles import NotNow
+from .cycles import check as check_cycles
 from .heap import collect, count_types, own_objects
 from .native import MAX_SECONDS, Native, NotPossible
 from .pauses import Held, Pauses
@@ -75,7 +77,7 @@ class Requests:
             if action is None:
                 raise Refusal("The agent does not know this request.")
             return encode(dict(head, **action(self, viewer, request)))
-        except (Refusal, NotPossible) as refusal:
+        except (Refusal, NotPossible, NotNow) as refusal:
             sentence = str(refusal)
         except TooLarge:
             sentence = "The answer is too large to send; ask for fewer groups."
@@ -175,6 +177,10 @@ class Requests:
         """The C library gives free memory back."""
         return trim()
 
+    def cycles(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
+        """A checked collection: what is garbage, by type, with cycles."""
+        return check_cycles(self.held, _number(request, "limit", 50, MAX_ROWS))
+
     def native_probe(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
         """What a native recording would need."""
         return self.native.probe()
@@ -207,7 +213,7 @@ class Requests:
         return {}
 
 
-_NAMES = ("stream", "trace_start", "trace_stop", "allocations", "types", "collect", "ping", "detach")
+_NAMES = ("stream", "trace_start", "trace_stop", "allocations", "types", "collect", "cycles", "ping", "detach")
 _NATIVE = ("native_probe", "native_start", "native_state", "native_stop", "native_release")
 _CLEANUP = ("hooks_choose", "hook_start", "hook_state", "hooks_release", "trim")
 _ACTIONS = {name: getattr(Requests, name) for name in _NAMES + _NATIVE + _CLEANUP}

@@ -76,7 +76,7 @@ def bootstrap_source(
 def agent_sources() -> list[tuple[str, str]]:
     """The agent's modules, name and text, in the order in which they need each other."""
     folder = paths.PACKAGE / "agent"
-    names = ("wire", "pauses", "tracing", "heap", "native", "cleanup", "core")
+    names = ("wire", "pauses", "tracing", "heap", "native", "paths", "cycles", "cleanup", "core")
     return [(name, (folder / f"{name}.py").read_text(encoding="utf-8")) for name in names]
 
 

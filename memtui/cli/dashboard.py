@@ -89,10 +89,12 @@ def watch(
 
 def write_state(state: State, path: Path) -> Path:
     """Write the report on ``state``; returns where it is. Raises WriteError."""
+    from memtui.analysis.diagnosis.diagnose import diagnose
     from memtui.report.build import build_report
     from memtui.report.write import write_report
+    from memtui.session.expected import load_expected
 
-    return write_report(path, build_report(state))
+    return write_report(path, build_report(state, diagnose(state, expected=load_expected())))
 
 
 def export(state: State) -> Path:

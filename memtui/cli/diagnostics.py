@@ -30,6 +30,7 @@ examples:
   memtui diagnostics 4242 --for 10m --report r.json
   memtui diagnostics --for 30s app.py --port 80  start a program; what follows the script is its own
   memtui diagnostics -m http.server 8000
+  memtui diagnostics 4242 --check-cycles         also what only the collector frees, and the cycles in it
   memtui diagnostics 4242 --json | jq '.suspects[0].holder.path'
 
 A minute is enough for "suspect": a leak is one that goes on, so watch for longer to be sure.
@@ -53,6 +54,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--interval", metavar="TIME", type=duration, default=1.0, help="between two looks: 1s")
     parser.add_argument("--report", metavar="FILE", type=Path, help="also write the whole report as JSON")
     parser.add_argument("--json", action="store_true", help="print the report as JSON instead of text")
+    parser.add_argument(
+        "--check-cycles",
+        action="store_true",
+        help="at the end run a checked collection (gc.DEBUG_SAVEALL, undone): what is garbage, and in which cycles; "
+        "puts the agent in, finalizers of the garbage run, and it is freed",
+    )
     add_watch_options(parser)
 
 
@@ -81,7 +88,8 @@ def _watch(args: argparse.Namespace, options: LiveOptions) -> int:
     line = ProgressLine(quiet=args.json)
     session = LiveSession(options)
     session.start()
-    watch = HeadlessWatch(session, WatchPlan(args.seconds, args.accept_stop), line.tell)
+    plan = WatchPlan(args.seconds, args.accept_stop, check_cycles=args.check_cycles)
+    watch = HeadlessWatch(session, plan, line.tell)
     interrupted = False
     try:
         with orderly_end(session.close):
@@ -106,15 +114,18 @@ def _show(args: argparse.Namespace, watched: Watched) -> Diagnosis:
     from memtui.report.build import build_report
     from memtui.report.diagnosis import diagnosis_as_text
     from memtui.report.write import write_report
+    from memtui.session.expected import load_expected
 
-    diagnosis = diagnose(watched.state, args.seconds)
+    diagnosis = diagnose(watched.state, args.seconds, expected=load_expected())
     report = build_report(watched.state, diagnosis)
+    if watched.unchecked:
+        report["verdict"]["reasons"].append(f"Cycles were not checked: {watched.unchecked}")
     if watched.obstacle:
         report["verdict"]["reasons"].append(f"The heap was not looked into: {watched.obstacle}")
     if args.json:
         print(json.dumps(report, indent=2))
     else:
-        print("\n".join(diagnosis_as_text(watched.state, diagnosis, watched.obstacle)))
+        print("\n".join(diagnosis_as_text(watched.state, diagnosis, watched.obstacle, watched.unchecked)))
     if args.report is not None:
         path = write_report(args.report, report)
         print(f"memtui: The report is in {path}", file=sys.stderr)

@@ -28,7 +28,9 @@ TARGETS = "PID | SCRIPT [ARGS...] | -m MODULE [ARGS...] | -- COMMAND..."
 def add_watch_options(parser: argparse.ArgumentParser) -> None:
     """``--accept-stop``, ``--trace``, ``--python``, and those about alerts."""
     parser.add_argument(
-        "--accept-stop", action="store_true", help="also when a picture stops the process for more than 50 ms"
+        "--accept-stop",
+        action="store_true",
+        help="also when a picture (or a check for cycles) stops the process for more than 50 ms",
     )
     parser.add_argument(
         "--trace",

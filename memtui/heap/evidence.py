@@ -7,6 +7,7 @@ from datetime import datetime
 
 import numpy as np
 
+from memtui.heap.cycles import cycle_paths, saved_types
 from memtui.heap.graph.chains import Chains
 from memtui.heap.growth import BLOCK_NAME, GrownRow, Growth
 from memtui.heap.matching import moved, same_paths
@@ -23,6 +24,7 @@ _BOUND_NAMES = frozenset(
 )  # fmt: skip
 """Attributes in which caches written in Python keep how much they allow themselves (cachetools, Django, ...)."""
 _OWNER_STEPS = 3
+_MOST_SAMPLES = 3
 
 
 def gather_evidence(shelves: Sequence[Shelf]) -> Evidence:
@@ -31,7 +33,10 @@ def gather_evidence(shelves: Sequence[Shelf]) -> Evidence:
     growth = Growth(shelves[0], last)
     looks = _Looks(shelves)
     holders = [looks.holder(row, growth) for row in growth.greatest(_MOST_HOLDERS)]
-    return Evidence(looks.looks(), tuple(holders), looks.garbage(), looks.types(), _lines(shelves[0], last))
+    garbage = looks.garbage()
+    cycles = cycle_paths(last, [one.type for one in garbage])
+    lines = _lines(shelves[0], last)
+    return Evidence(looks.looks(), tuple(holders), garbage, looks.types(), lines, saved_types(last), cycles)
 
 
 class _Looks:
@@ -83,6 +88,7 @@ class _Looks:
             types=self._gained([path for path, more in grown if more > 0]),
             retained_bytes=int(last.analysis.retained[node]) if row.is_single else None,
             imported=growth.is_import(row.holder),
+            samples=self._samples(grown),
         )
 
     def garbage(self) -> tuple[GrownType, ...]:
@@ -106,6 +112,15 @@ class _Looks:
             if count > 0
         ]
         return tuple(sorted(rows, key=lambda one: -one.size_bytes)[:_MOST_TYPES])
+
+    def _samples(self, grown: list[tuple[int, int]]) -> tuple[str, ...]:
+        """Some of the objects of which the holder gained most, in the order of their addresses."""
+        path, more = max(grown, key=lambda one: one[1], default=(NOBODY, 0))
+        if more <= 0:
+            return ()
+        nodes = np.flatnonzero(self._last.paths.of_node == path)
+        picked = nodes[:: max(1, -(-len(nodes) // _MOST_SAMPLES))]
+        return tuple(dict.fromkeys(self._last.samples.show(node) for node in picked.tolist()))
 
     def _bound(self, node: int, chains: Chains) -> int | None:
         """The most elements that a container, or the object that has it, allows itself."""

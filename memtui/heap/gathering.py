@@ -69,6 +69,8 @@ def evidence_from(told: dict[str, Any]) -> Evidence:
         garbage=tuple(GrownType(**one) for one in told["garbage"]),
         types=tuple(GrownType(**one) for one in told["types"]),
         lines=tuple(GrownLine(**one) for one in told["lines"]),
+        saved=tuple(GrownType(**one) for one in told["saved"]),
+        cycles=tuple(told["cycles"]),
     )
 
 
@@ -81,4 +83,5 @@ def _holder(told: dict[str, Any]) -> GrownHolder:
         "objects": tuple(told["objects"]),
         "elements": None if elements is None else tuple(elements),
         "types": tuple(GrownType(**one) for one in told["types"]),
+        "samples": tuple(told["samples"]),
     })  # fmt: skip

@@ -17,6 +17,7 @@ from memtui.heap.graph.forest import Forest
 from memtui.heap.graph.labels import DICT_FIELD, Labels
 from memtui.heap.graph.paths import HolderPaths, PathSums, path_sums
 from memtui.heap.graph.rows import Backward, backward, sources
+from memtui.heap.graph.samples import Samples
 from memtui.heap.graph.words import Words
 from memtui.heap.picture import IntColumn, Kind, Link, NodeColumn, NodeFlag, Picture
 from memtui.model.heap import HeapObject, PictureFacts
@@ -70,6 +71,11 @@ class Shelf:
     def chains(self) -> Chains:
         """Chains of holders."""
         return Chains(self.picture, self.analysis, self.words)
+
+    @cached_property
+    def samples(self) -> Samples:
+        """Objects in a few words."""
+        return Samples(self.picture, self.words, self.labels)
 
     @cached_property
     def forest(self) -> Forest:

@@ -78,6 +78,17 @@ class Cleanup:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckCycles:
+    """Run a checked collection: what is garbage, by type, and in which cycles; climbs to the agent first.
+
+    Finalizers of the garbage run, and then it is freed, as in any collection. When the process would stand still for
+    longer than usual, the session asks first, unless ``accept_stop``.
+    """
+
+    accept_stop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GroupAllocations:
     """Group the live allocation table otherwise."""
 
@@ -113,6 +124,7 @@ Command = (
     | StartNative
     | StopNative
     | Cleanup
+    | CheckCycles
     | GroupAllocations
     | SendInput
     | StartRecording

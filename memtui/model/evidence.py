@@ -58,6 +58,8 @@ class GrownHolder:
     retained_bytes: int | None
     imported: bool
     """It came with a module that was imported meanwhile."""
+    samples: tuple[str, ...] = ()
+    """A few of what it gained, in words made from the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +85,7 @@ class Evidence:
     garbage: tuple[GrownType, ...]
     types: tuple[GrownType, ...]
     lines: tuple[GrownLine, ...] = ()
+    saved: tuple[GrownType, ...] = ()
+    """What is in ``gc.garbage`` at the last look."""
+    cycles: tuple[str, ...] = ()
+    """Cycles among what waits for the collector at the last look, each as a path that leads back to its beginning."""

@@ -9,6 +9,7 @@ from memtui.model.alert import Alert
 from memtui.model.allocation import Allocations, GroupBy, Snapshot, Tracing
 from memtui.model.cleanup import CleanupOutcome
 from memtui.model.command import Command
+from memtui.model.cycles import CycleCheck
 from memtui.model.evidence import Evidence
 from memtui.model.gc import GcPauses, GcState
 from memtui.model.native import NativeProgress, NativeResult
@@ -123,6 +124,8 @@ class State:
     """What the way in that was chosen does to the process; empty for the usual one."""
     series: Series = field(default_factory=Series)
     gc: GcState | None = None
+    first_gc: GcState | None = None
+    """The collector at the first look."""
     pauses: GcPauses | None = None
     tracing: Tracing | None = None
     """None: no agent, so nothing is known about tracemalloc."""
@@ -153,6 +156,8 @@ class State:
     """A native recording under way."""
     native: NativeResult | None = None
     """The last native recording that was read."""
+    cycles: CycleCheck | None = None
+    """The last checked collection."""
     question: Question | None = None
     """The last question; it stays after it was answered."""
     recording: Recording | None = field(default=None, compare=False)

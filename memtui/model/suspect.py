@@ -39,6 +39,8 @@ class Suspect:
     seconds: float
     seconds_until_full: float | None = None
     allocated_at: tuple[Allocation, ...] = ()
+    expected: bool = False
+    """The user said so: it is shown, and does not count."""
 
 
 @dataclass(frozen=True, slots=True)

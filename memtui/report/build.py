@@ -17,6 +17,7 @@ from memtui.analysis.growth import Verdict, rss_growth
 from memtui.model.state import State
 from memtui.report import activity, heap
 from memtui.report.cleanup import cleanup_facts
+from memtui.report.cycles import cycles
 from memtui.report.diagnosis import growth_of, suspects, verdict_of
 from memtui.report.times import iso
 
@@ -44,6 +45,7 @@ def build_report(state: State, diagnosis: Diagnosis | None = None) -> dict[str, 
         "verdict": verdict_of(diagnosis),
         "suspects": suspects(state, diagnosis),
         "growth": growth_of(diagnosis),
+        "cycles": cycles(state),
         "types": heap.types(state),
         "allocations": heap.allocations(state),
         "processes": activity.processes(state, growth),

@@ -12,6 +12,7 @@ from memtui.analysis.diagnosis.diagnose import Diagnosis
 from memtui.model.state import State
 from memtui.model.suspect import Suspect
 from memtui.model.units import format_bytes, format_seconds
+from memtui.report.cycles import cycles_as_text
 from memtui.report.pictures import printable
 from memtui.report.traced import traced_suspects
 
@@ -71,11 +72,12 @@ def _suspect(one: Suspect) -> dict[str, Any]:
         "lasting": one.lasting,
         "bounded": one.bounded,
         "seconds_until_full": one.seconds_until_full,
+        "expected": one.expected,
     }
 
 
-def diagnosis_as_text(state: State, diagnosis: Diagnosis, obstacle: str = "") -> Iterator[str]:
-    """The lines of a report for people. ``obstacle``: why the heap was not looked into."""
+def diagnosis_as_text(state: State, diagnosis: Diagnosis, obstacle: str = "", unchecked: str = "") -> Iterator[str]:
+    """The lines of a report for people. ``obstacle``: why the heap was not looked into, ``unchecked``: nor cycles."""
     target, verdict = state.target, diagnosis.verdict
     yield f"Process {target.pid}: {printable(shlex.join(target.command))}"
     python = f"Python {target.python}, " if target.python else ""
@@ -91,13 +93,24 @@ def diagnosis_as_text(state: State, diagnosis: Diagnosis, obstacle: str = "") ->
     if not diagnosis.suspects and not obstacle:
         yield ""
         yield "No suspects: nothing in the heap grew that matters."
+    if state.cycles is not None:
+        yield from ("", "Checked collection:")
+        for told in cycles_as_text(state.cycles):
+            yield from wrapped(printable(told), "  ")
+    elif unchecked:
+        yield from ("", *wrapped(f"Cycles were not checked: {printable(unchecked)}", ""))
 
 
 def suspect_lines(diagnosis: Diagnosis) -> Iterator[str]:
-    """The likeliest suspects, an empty line before each."""
-    for rank, suspect in enumerate(diagnosis.suspects[:_MOST_TOLD], start=1):
+    """The likeliest suspects, an empty line before each, then the names of those that are expected."""
+    unexpected = [one for one in diagnosis.suspects if not one.expected]
+    for rank, suspect in enumerate(unexpected[:_MOST_TOLD], start=1):
         yield ""
         yield from _one(rank, suspect)
+    expected = diagnosis.suspects[len(unexpected) :]
+    if expected:
+        yield from ("", "Expected (key x on the leak screen takes that back):")
+        yield from (f"  {_name(one)}" for one in expected)
 
 
 def _numbers(state: State, diagnosis: Diagnosis) -> Iterator[str]:
@@ -126,9 +139,8 @@ def _numbers(state: State, diagnosis: Diagnosis) -> Iterator[str]:
 
 
 def _one(rank: int, suspect: Suspect) -> Iterator[str]:
-    what = suspect.type or {"native": "memory outside of Python's objects"}.get(suspect.kind, suspect.kind)
     rate = f", {format_bytes(round(suspect.growth_bytes_per_second))}/s" if suspect.growth_bytes_per_second else ""
-    yield f"{rank}. {printable(what)}  [{suspect.category}]{rate}, {suspect.share:.0%} of the growth"
+    yield f"{rank}. {_what(suspect)}  [{suspect.category}]{rate}, {suspect.share:.0%} of the growth"
     if suspect.holder is not None:
         yield f"   held by: {printable(suspect.holder)}"
     for place in suspect.allocated_at:
@@ -138,6 +150,16 @@ def _one(rank: int, suspect: Suspect) -> Iterator[str]:
     if suspect.seconds_until_full is not None:
         yield f"   It is full in {format_seconds(suspect.seconds_until_full)}."
     yield from wrapped(f"→ {suspect.advice}", "   ")
+
+
+def _what(suspect: Suspect) -> str:
+    what = suspect.type or {"native": "memory outside of Python's objects"}.get(suspect.kind, suspect.kind)
+    return printable(what)
+
+
+def _name(suspect: Suspect) -> str:
+    held = f" held by {printable(suspect.holder)}" if suspect.holder is not None else ""
+    return f"{_what(suspect)}{held}, {suspect.share:.0%} of the growth"
 
 
 def wrapped(text: str, indent: str) -> list[str]:

@@ -22,7 +22,14 @@ from memtui.session.snapshotting import Traced
 
 _CLIMB_WAIT_SECONDS = 10.0
 AgentCommand = (
-    c.StartTracing | c.StopTracing | c.TakeSnapshot | c.CollectGarbage | c.Cleanup | c.ClimbToAgent | c.StartNative
+    c.StartTracing
+    | c.StopTracing
+    | c.TakeSnapshot
+    | c.CollectGarbage
+    | c.CheckCycles
+    | c.Cleanup
+    | c.ClimbToAgent
+    | c.StartNative
 )
 
 
@@ -184,6 +191,8 @@ class AgentPort:
             self._native(command)
         elif isinstance(command, c.Cleanup):
             agent.clean_up(command.level, self._rss_bytes)
+        elif isinstance(command, c.CheckCycles):
+            agent.check_cycles()
 
     def _receive(self) -> None:
         self._use(lambda agent: agent.receive())

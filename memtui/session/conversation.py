@@ -16,7 +16,7 @@ from memtui.model.units import format_bytes, format_count, format_seconds
 from memtui.protocol import Frame
 from memtui.session import wire
 from memtui.session.cleaning import CleanupInTheMaking
-from memtui.session.messages import AllocationsSeen, BaselineSet, Busy, Message, Noted
+from memtui.session.messages import AllocationsSeen, BaselineSet, Busy, CyclesChecked, Message, Noted, Paused
 from memtui.session.questions import AgentQuestion
 from memtui.session.silence import Silence
 from memtui.session.slowdown import Slowdown
@@ -103,6 +103,16 @@ class Conversation:
     def clean_up(self, level: CleanupLevel, rss_bytes: Callable[[], int | None]) -> None:
         """Free memory by all that the level allows; ``rss_bytes`` reads the RSS between the steps."""
         CleanupInTheMaking(self, level, rss_bytes).begin()
+
+    def check_cycles(self) -> None:
+        """Run a checked collection."""
+
+        def answered(reply: Frame) -> None:
+            check = wire.cycle_check(reply, self.clock())
+            self.emit(Paused(check.pause_seconds))
+            self.emit(CyclesChecked(check))
+
+        self.ask("checking for cycles", "cycles", answered)
 
     def snapshot(self, rss_bytes: int) -> None:
         """Take a snapshot: type counts, and the traced lines when tracing is on."""

@@ -17,6 +17,7 @@ from memtui.model.state import EventKind, Output, State
 from memtui.model.target import Ending, Rung, Target
 from memtui.session import messages as m
 from memtui.session.agent_port import AgentPort
+from memtui.session.cycle_check import cycle_check_question
 from memtui.session.inbox import Inbox
 from memtui.session.interface import Attendant, Listener
 from memtui.session.leak_check import LeakCheck
@@ -263,6 +264,8 @@ class LiveSession:
             self._agent.group(command)
         elif self._state.ending is not None:
             self._fold(m.Noted(EventKind.WARNING, "The process has ended."))
+        elif isinstance(command, c.CheckCycles) and (why := cycle_check_question(self._state, command)):
+            self._fold(m.Asked(why, c.CheckCycles(accept_stop=True)))
         elif isinstance(command, c.CheckForLeaks):
             self._check = LeakCheck(self._clock(), command.seconds)
             self._go_on_checking()

@@ -8,6 +8,7 @@ from memtui.model.alert import Alert
 from memtui.model.allocation import Allocations, GroupBy, Snapshot, Tracing
 from memtui.model.cleanup import CleanupOutcome
 from memtui.model.command import Command
+from memtui.model.cycles import CycleCheck
 from memtui.model.evidence import Evidence
 from memtui.model.gc import GcPauses, GcState
 from memtui.model.native import NativeProgress, NativeResult
@@ -187,6 +188,13 @@ class AlertOver:
 
 
 @dataclass(frozen=True, slots=True)
+class CyclesChecked:
+    """A checked collection is over."""
+
+    check: CycleCheck
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The target is gone."""
 
@@ -216,6 +224,7 @@ Message = (
     | EvidenceFound
     | NativeProgressed
     | NativeRecorded
+    | CyclesChecked
     | Asked
     | OutputArrived
     | Busy

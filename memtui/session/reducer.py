@@ -42,6 +42,7 @@ def _looked(message: m.Looked, state: State) -> State:
         state,
         series=state.series.append(replace(message.sample, traced_bytes=traced)),
         gc=message.gc or state.gc,
+        first_gc=state.first_gc or message.gc,
         threads=message.threads,
         cost=replace(state.cost, tool_cpu_seconds=message.tool_cpu_seconds),
     )
@@ -55,8 +56,10 @@ def _target_changed(message: m.TargetChanged, state: State) -> State:
         memory_limit_bytes=message.memory_limit_bytes,
         rung=Rung.PROCESS,
         gc=None,
+        first_gc=None,
         evidence=None,
         native=None,
+        cycles=None,
     )
 
 
@@ -135,6 +138,16 @@ def _snapshot_dropped(message: m.SnapshotDropped, state: State) -> State:
 @_fold.register
 def _evidence_found(message: m.EvidenceFound, state: State) -> State:
     return replace(state, evidence=message.evidence)
+
+
+@_fold.register
+def _cycles_checked(message: m.CyclesChecked, state: State) -> State:
+    check = message.check
+    took = format_seconds(check.took_seconds)
+    found = f"{format_count(check.objects)} objects ({format_bytes(check.size_bytes)}) were garbage"
+    left = "" if check.was_freed else "; they stay, because the program has gc.DEBUG_SAVEALL set"
+    state = replace(state, cycles=check)
+    return _log(state, EventKind.GC, f"Checked collection in {took}: {found}{left}")
 
 
 @_fold.register

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from memtui.model.command import CollectGarbage, TakeSnapshot
+from memtui.model.command import CheckCycles, CollectGarbage, Command, TakeSnapshot
 from memtui.model.heap import PictureFacts
 from memtui.model.state import EventKind, State
 from memtui.session.interface import Session
@@ -22,6 +23,8 @@ _SPACING = (0.0, 0.29, 0.63, 1.0)
 _MOST_LOOKS = 8
 _SECONDS_A_LOOK = 75.0
 _PATIENCE_SECONDS = 180.0
+_QUESTION = re.compile(r" [^.?]* all the same\?$")
+"""The end of a question that is not asked here."""
 
 Tell = Callable[[str, float], None]
 """Told what is being done, and how much of the watch is over (0 to 1)."""
@@ -34,7 +37,8 @@ class WatchPlan:
     ``pictures``: false when there are to be none. ``warm_up_seconds``: no picture before then. ``patient``: after a
     picture that could not be taken the next one is tried all the same. ``wanted``: asked before each picture but the
     first; without it all are taken. ``collect_seconds``: so often a full collection is forced, which puts the agent
-    in; None for never.
+    in; None for never. ``check_cycles``: at the end, when nothing can be
+    disturbed any more, a checked collection.
     """
 
     seconds: float
@@ -44,6 +48,7 @@ class WatchPlan:
     patient: bool = False
     wanted: Callable[[], bool] | None = None
     collect_seconds: float | None = None
+    check_cycles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ class Watched:
     state: State
     obstacle: str
     looks: int
+    unchecked: str = ""
+    """Why cycles were not checked, although they should have been."""
 
 
 class HeadlessWatch:
@@ -64,6 +71,7 @@ class HeadlessWatch:
         self._stopped = False
         self._obstacle = ""
         self._taken = 0
+        self._unchecked = ""
         self._collect_at = plan.collect_seconds
 
     def run(self) -> Watched:
@@ -72,12 +80,14 @@ class HeadlessWatch:
             self._take_pictures()
         self._wait_until(self._plan.seconds)
         self._await_evidence()
+        if self._plan.check_cycles:
+            self._unchecked = self._check_cycles()
         return self.watched
 
     @property
     def watched(self) -> Watched:
         """What there is now."""
-        return Watched(self._session.state, self._obstacle, self._taken)
+        return Watched(self._session.state, self._obstacle, self._taken, self._unchecked)
 
     def last_picture(self, patience_seconds: float) -> str | None:
         """After the watch was stopped: one more picture, whatever it costs; the path of its file if it succeeded."""
@@ -121,24 +131,51 @@ class HeadlessWatch:
 
     def _look(self, number: int, *, accept_stop: bool, patience_seconds: float = _PATIENCE_SECONDS) -> None:
         before = self._session.state
-        events = len(before.events)
+
+        def is_taken(state: State) -> bool:
+            self._say(f"picture {number + 1}: {state.picturing.step}" if state.picturing else "watching")
+            return _last_picture(state) != _last_picture(before)
+
         # Compared from the second on: the target may end before the last one.
-        self._session.request(TakeSnapshot(accept_stop=accept_stop, compare=number > 0))
+        command = TakeSnapshot(accept_stop=accept_stop, compare=number > 0)
+        done, obstacle = self._carried_out(command, is_taken, patience_seconds)
+        self._taken += done
+        self._obstacle = obstacle or self._obstacle
+
+    def _check_cycles(self) -> str:
+        """Have a checked collection run; why there was none, empty when there was one."""
+        before = self._session.state
+
+        def is_checked(state: State) -> bool:
+            self._say("checking for cycles")
+            return state.cycles is not None and state.cycles is not before.cycles
+
+        if self._over():
+            return "the process ended, or the watch, before it could be run."
+        done, obstacle = self._carried_out(
+            CheckCycles(accept_stop=self._plan.accept_stop), is_checked, _PATIENCE_SECONDS
+        )
+        return "" if done else obstacle or "the process did not get to it in time, or ended."
+
+    def _carried_out(
+        self, command: Command, is_done: Callable[[State], bool], patience_seconds: float
+    ) -> tuple[bool, str]:
+        """Request ``command`` and wait until the State shows that it is done; else why not, if that is known."""
+        before = self._session.state
+        events = len(before.events)
+        self._session.request(command)
         end = time.monotonic() + patience_seconds
         while time.monotonic() < end and not self._over():
             state = self._session.state
-            self._say(f"picture {number + 1}: {state.picturing.step}" if state.picturing else "watching")
-            if _last_picture(state) != _last_picture(before):
-                self._taken += 1
-                return
+            if is_done(state):
+                return True, ""
             if state.question is not None and state.question != before.question:
-                self._obstacle = f"{state.question.text.removesuffix(' Take the picture all the same?')}"
-                return
+                return False, _QUESTION.sub("", state.question.text)
             failed = [one for one in state.events[events:] if one.kind in (EventKind.WARNING, EventKind.ERROR)]
             if failed:
-                self._obstacle = failed[0].text
-                return
+                return False, failed[0].text
             time.sleep(_POLL_SECONDS)
+        return False, ""
 
     def _await_evidence(self) -> None:
         """The pictures are compared a little after the last one."""

@@ -7,6 +7,7 @@ from typing import Any
 from memtui.errors import ChannelError
 from memtui.model.allocation import Allocation, Allocations, Frame, GroupBy, Tracing, TypeCount
 from memtui.model.cleanup import CleanupStep, StepKind
+from memtui.model.cycles import CycleCheck, GarbageType
 from memtui.model.gc import GcPauses
 from memtui.protocol import Frame as WireFrame
 from memtui.session.messages import AgentReported
@@ -107,6 +108,37 @@ def cleanup_step(kind: StepKind, name: str, frame: WireFrame, freed_rss_bytes: i
         )
     except MISSHAPEN as error:
         raise _malformed("clean-up", error) from error
+
+
+def cycle_check(frame: WireFrame, at_seconds: float) -> CycleCheck:
+    """A reply to ``cycles``. Raises ChannelError when it is not shaped like one."""
+    try:
+        return CycleCheck(
+            at_seconds=at_seconds,
+            objects=integer(frame["objects"]),
+            size_bytes=integer(frame["bytes"]),
+            types=_garbage(frame["types"]),
+            type_count=integer(frame["type_count"]),
+            is_complete=bool(frame["complete"]),
+            is_sampled=bool(frame["sampled"]),
+            cycles=tuple(tuple(str(step) for step in steps) for steps in frame["cycles"]),
+            kept=_garbage(frame["before"]),
+            kept_objects=integer(frame["before_count"]),
+            not_freed=_garbage(frame["not_freed"]),
+            was_freed=bool(frame["freed"]),
+            debug_flags=integer(frame["flags"]),
+            gc_enabled=bool(frame["enabled"]),
+            frozen_objects=integer(frame["frozen"]),
+            uncollectable=integer(frame["uncollectable"]),
+            pause_seconds=seconds(frame["pause"]),
+            took_seconds=seconds(frame["seconds"]),
+        )
+    except MISSHAPEN as error:
+        raise _malformed("cycles", error) from error
+
+
+def _garbage(rows: Any) -> tuple[GarbageType, ...]:
+    return tuple(GarbageType(str(row[0]), integer(row[1]), integer(row[2]) if len(row) > 2 else None) for row in rows)
 
 
 def number(frame: WireFrame, name: str) -> int:

@@ -76,6 +76,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("heap-save", "w", "Write", "Write the picture to a .memtui file", "heap"),
     Action("heap-back", "escape", "Back", "Back to the page before", "heap"),
     Action("leak-check", "c", "Check", "Take four heap pictures over a minute and compare them", "leaks"),
+    Action(
+        "leak-cycles",
+        "y",
+        "Cycles",
+        "What only the collector frees, and in which cycles: a checked collection, which frees it",
+        "leaks",
+    ),
     Action("leak-expect", "x", "Expected", "Call a suspect expected, in every run, or take that back", "leaks"),
     Action("leak-back", "escape", "Back", "Back to the dashboard", "leaks"),
     Action("native-back", "escape", "Back", "Back to the dashboard", "native"),

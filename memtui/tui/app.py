@@ -14,10 +14,12 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from memtui.analysis.diagnosis.diagnose import Diagnosis
-from memtui.errors import EXIT_INTERRUPTED, MemtuiError
+from memtui.errors import EXIT_INTERRUPTED, MemtuiError, WriteError
 from memtui.model.alert import Alert
 from memtui.model.command import ClimbToAgent, CollectGarbage, Command, StartTracing, StopTracing, TakeSnapshot
 from memtui.model.state import EVENT_BOUND, Event, EventKind, State
+from memtui.model.suspect import Suspect
+from memtui.session.expected import load_expected, save_expected
 from memtui.session.interface import Session
 from memtui.tui.actions import Scope, bindings, shown_actions
 from memtui.tui.books import Shelf
@@ -25,7 +27,7 @@ from memtui.tui.bridge import Bridge, StateChanged
 from memtui.tui.encoding import replace_what_cannot_be_encoded
 from memtui.tui.native_key import NativeKey
 from memtui.tui.presenters import requests
-from memtui.tui.presenters.leaks import DiagnosisMemo
+from memtui.tui.presenters.leaks import DiagnosisMemo, name_of
 from memtui.tui.presenters.text import clean, to_ascii
 from memtui.tui.screens.base import StateScreen
 from memtui.tui.screens.dashboard import DashboardScreen
@@ -80,6 +82,7 @@ class MemtuiApp(App[None]):
         self._bridge = Bridge(session, self)
         self.shelf = shelf or Shelf()
         self._memo = DiagnosisMemo()
+        self.expected = load_expected()
         self._announced: set[str] = set()
         self._asked = 0
         self._native = NativeKey(self)
@@ -214,7 +217,18 @@ class MemtuiApp(App[None]):
 
     def diagnosis(self, state: State) -> Diagnosis:
         """The diagnosis of a State; the last one while there is nothing new to judge."""
-        return self._memo.of(state)
+        return self._memo.of(state, self.expected)
+
+    def expect(self, suspect: Suspect) -> None:
+        """Call a suspect expected, in every run, or take that back."""
+        if suspect.signature in self.expected:
+            del self.expected[suspect.signature]
+        else:
+            self.expected[suspect.signature] = f"{name_of(suspect)} {suspect.holder or ''}".strip()
+        try:
+            save_expected(self.expected)
+        except WriteError as error:
+            self.log_locally(EventKind.ERROR, str(error))
 
     def ask(self, command: Command) -> None:
         """Ask something of the session, for a screen."""

@@ -16,7 +16,7 @@ import time
 import tracemalloc
 
 PACKAGE = "_memtui_agent"
-NAMES = ("wire", "pauses", "tracing", "heap", "native", "cleanup", "core")
+NAMES = ("wire", "pauses", "tracing", "heap", "native", "paths", "cycles", "cleanup", "core")
 
 control = socket.socket(fileno=int(sys.argv[1]))
 folder = sys.argv[2]

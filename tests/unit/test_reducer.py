@@ -28,7 +28,7 @@ def test_a_look() -> None:
     state = empty_state()
     sample = Sample(3.0, 50 * MIB, traced_bytes=7)
     after = reduce(state, m.Looked(sample, gc_state(), 4, 1.5), 3.0)
-    assert set(changed(state, after)) == {"now_seconds", "series", "gc", "threads", "cost"}
+    assert set(changed(state, after)) == {"now_seconds", "series", "gc", "first_gc", "threads", "cost"}
     assert after.series.last == replace(sample, traced_bytes=None), "without tracing nothing is known of it"
     assert (after.gc, after.threads, after.cost.tool_cpu_seconds, after.now_seconds) == (gc_state(), 4, 1.5, 3.0)
 

@@ -39,6 +39,8 @@ _TASKS = (
 _BUILTIN_CONTAINERS = frozenset(
     ("dict", "list", "tuple", "set", "cell", "str", "int", "float", "bytes", "bytearray", "C memory")
 )
+SAVED_HOLDER = "gc.garbage"
+"""Where the collector puts what it cannot, or is told not to, free."""
 _OWN_BOUND = (
     "re._cache", "re._cache2", "struct._cache", "linecache.cache", "fnmatch.", "sre_compile.", "typing.",
     "urllib.parse._parse_cache", "encodings._cache", "functools._", "tokenize.", "ast.",
@@ -73,6 +75,7 @@ def _makes_closures(holder: GrownHolder) -> bool:
 
 
 _RULES: tuple[tuple[Category, Callable[[GrownHolder], bool]], ...] = (
+    ("cycle", lambda holder: holder.path.startswith(SAVED_HOLDER)),
     ("traceback", _gained("traceback")),
     ("c-extension", lambda holder: holder.group == "unknown"),
     ("task", _gained(*_TASKS)),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from memtui.analysis.detect import Detector, DetectorOptions, Limit, Verdict, limits
 from memtui.analysis.detect.verdict import State as Judged
+from memtui.analysis.diagnosis.cycles import with_cycles
 from memtui.analysis.diagnosis.split import split_growth
 from memtui.analysis.diagnosis.suspects import find_suspects
 from memtui.analysis.diagnosis.verdict import judge
@@ -60,16 +61,31 @@ class Curve:
         return verdict
 
 
-def diagnose(state: State, planned_seconds: float | None = None, *, curve: Verdict | None = None) -> Diagnosis:
+def diagnose(
+    state: State,
+    planned_seconds: float | None = None,
+    *,
+    curve: Verdict | None = None,
+    expected: Collection[str] = (),
+) -> Diagnosis:
     """The diagnosis; ``planned_seconds`` is how long the watch is meant to last, ``curve`` the verdict of the curve
-    where somebody followed it (the series of the State is thinned)."""
+    where somebody followed it (the series of the State is thinned).
+
+    Suspects whose signatures are ``expected`` come last, are marked, and make no verdict.
+    """
     if curve is None:
         looks = ((one.at_seconds, one.rss_bytes) for one in state.series)
         curve = judge_curve(state, scale_of(state, planned_seconds), looks)
     if state.evidence is None:
-        return Diagnosis(curve, (), None)
-    suspects = find_suspects(state.evidence)
-    return Diagnosis(judge(curve, suspects), suspects, split_growth(state.evidence))
+        return Diagnosis(curve, _marked(with_cycles((), state), expected), None)
+    suspects = _marked(find_suspects(state.evidence), expected)
+    told = _marked(with_cycles(suspects, state), expected)
+    return Diagnosis(judge(curve, suspects), told, split_growth(state.evidence))
+
+
+def _marked(suspects: Sequence[Suspect], expected: Collection[str]) -> tuple[Suspect, ...]:
+    marked = [replace(one, expected=True) if one.signature in expected else one for one in suspects]
+    return tuple(sorted(marked, key=lambda one: one.expected))
 
 
 def scale_of(state: State, planned_seconds: float | None = None) -> DetectorOptions:

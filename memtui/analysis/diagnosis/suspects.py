@@ -79,7 +79,7 @@ def _holder(holder: GrownHolder, evidence: Evidence, times: Sequence[float]) -> 
         chain=() if lost else (holder.root, *(f"{step.label}: {step.type}" for step in holder.chain)),
         evidence=_told(holder, sizes, counted, len(times)),
         advice=ADVICE["bounded-cache" if bounded else category],
-        signature=_signature("python", path or "nobody", telling_type(holder) or holder.type),
+        signature=signature_of("python", path or "nobody", telling_type(holder) or holder.type),
         lasting=sizes.steady and counted.rises,
         bounded=bounded,
         share=round(share, 3),
@@ -129,7 +129,8 @@ def _cycles(evidence: Evidence, times: Sequence[float]) -> Suspect | None:
         f"the collector: {types}.",
         "A forced collection would free them." if garbage.rises else "They come and go between collections.",
     )
-    kind = evidence.garbage[0].type if evidence.garbage else None
+    names = [one.type for one in evidence.garbage]
+    kind = next((name for name in names if "." in name), names[0] if names else None)
     return _plain("python", "cycle", kind, garbage, told, share, len(times), counted.per_second)
 
 
@@ -191,7 +192,7 @@ def _plain(
         chain=(),
         evidence=told,
         advice=ADVICE[category],
-        signature=_signature(kind, category, type_name or ""),
+        signature=signature_of(kind, category, type_name or ""),
         lasting=(grown.steady and looks >= MIN_LOOKS) if lasting is None else lasting,
         bounded=False,
         share=round(share, 3),
@@ -205,6 +206,6 @@ def _anonymous_growth(looks: Sequence[Look]) -> int:
     return 0 if first is None or last is None else last - first
 
 
-def _signature(*parts: str) -> str:
+def signature_of(*parts: str) -> str:
     """The same for the same suspect in every run."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -17,11 +17,19 @@ SHORT_SECONDS = 600.0
 
 
 def judge(curve: Verdict, suspects: Sequence[Suspect]) -> Verdict:
-    """The verdict of the curve together with the suspects that explain a good part of the growth."""
+    """The verdict of the curve together with the suspects that explain a good part of the growth.
+
+    Growth that suspects explain which the user expects is no reason for more than "growing".
+    """
+    expected = [one for one in suspects if one.expected]
+    suspects = [one for one in suspects if not one.expected]
     lasting = [one for one in suspects if one.lasting]
     for some in ([one for one in lasting if not one.bounded], [one for one in lasting if one.bounded]):
         if some and _are_convincing(some):
             return _with(curve, some[0])
+    if expected and curve.state in ("suspect", "leak") and _are_convincing(expected):
+        told = f"{_name(expected[0])} accounts for the growth, and is marked as expected."
+        return replace(curve, state="growing", reasons=(told, *curve.reasons))
     if suspects and curve.state in ("suspect", "leak") and curve.window_seconds < SHORT_SECONDS:
         return replace(curve, state="growing", reasons=("Nothing in the heap grew at every look.", *curve.reasons))
     return curve

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from memtui.analysis.diagnosis.diagnose import Diagnosis, diagnose
 from memtui.model.evidence import GrownHolder
 from memtui.model.state import State
 from memtui.model.suspect import Suspect
 from memtui.model.units import format_bytes, format_count, format_seconds
 from memtui.tui.presenters.line import Line, Span, fit, line
-from memtui.tui.presenters.text import clean, cut_start, pad, wrap
+from memtui.tui.presenters.text import clean, cut_end, cut_start, pad, wrap
 
 ROLES = {"leak": "bad", "suspect": "warn", "growing": "warn", "healthy": "good", "inconclusive": "dim"}
 _BAR_WIDTH = 8
@@ -24,13 +26,13 @@ class DiagnosisMemo:
         self._key: object = None
         self._found: Diagnosis | None = None
 
-    def of(self, state: State) -> Diagnosis:
-        """The diagnosis of a State."""
+    def of(self, state: State, expected: Collection[str] = ()) -> Diagnosis:
+        """The diagnosis of a State; suspects with these signatures are expected."""
         looks = state.series.looks
         recent = looks if looks < _LOOKS_A_DIAGNOSIS else looks // _LOOKS_A_DIAGNOSIS
-        key = (recent, id(state.evidence), state.target.pid, state.ending is None)
+        key = (recent, id(state.evidence), id(state.cycles), state.target.pid, state.ending is None, tuple(expected))
         if self._found is None or key != self._key:
-            self._key, self._found = key, diagnose(state)
+            self._key, self._found = key, diagnose(state, expected=frozenset(expected))
         return self._found
 
 
@@ -53,17 +55,18 @@ def suspect_line(one: Suspect, width: int) -> Line:
     rate = one.growth_bytes_per_second
     told = "–" if rate is None else f"{format_bytes(round(rate * 60), sign=True)}/min"
     room = max(8, width - _BAR_WIDTH - _RATE_WIDTH - 3)
-    mark = "" if one.lasting and not one.bounded else "fills " if one.bounded else "? "
+    counts = one.lasting and not one.bounded and not one.expected
+    mark = "expected: " if one.expected else "fills " if one.bounded else "" if one.lasting else "? "
     text = f"{mark}{name_of(one)}"
     if one.holder is not None:
         text += f" ← {clean(one.holder)}"
     return fit(
         line(
-            Span(_bar(one.share), "grow" if one.lasting and not one.bounded else "dim"),
+            Span(_bar(one.share), "grow" if counts else "dim"),
             " ",
-            Span(pad(told, _RATE_WIDTH, "right"), "grow"),
+            Span(pad(told, _RATE_WIDTH, "right"), "dim" if one.expected else "grow"),
             "  ",
-            pad(text, room).rstrip(),
+            Span(pad(text, room).rstrip(), "dim" if one.expected else ""),
         ),
         width,
     )
@@ -86,6 +89,8 @@ def evidence_lines(state: State, one: Suspect, width: int) -> list[str]:
     holder = _holder(state, one)
     if holder is not None:
         lines += ["", *_looks(state, holder), "", *_gained(holder)]
+        if holder.samples:
+            lines += ["", "for example", *(cut_end(f"  {clean(sample)}", width) for sample in holder.samples)]
     if one.chain:
         lines += ["", "held by", *_chain(one, width)]
     lines += [f"allocated at {clean(place.place.file)}:{place.place.line}" for place in one.allocated_at]

@@ -9,13 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
-from memtui.errors import WriteError
-from memtui.model.command import CheckForLeaks
-from memtui.model.state import EventKind, State
+from memtui.model.command import CheckCycles, CheckForLeaks
+from memtui.model.cycles import CycleCheck
+from memtui.model.state import State
 from memtui.model.suspect import Suspect
-from memtui.session.expected import load_expected, save_expected
 from memtui.tui.actions import bindings
-from memtui.tui.presenters import keys, leaks, process
+from memtui.tui.presenters import cycles, keys, leaks, process
 from memtui.tui.presenters.line import Line, Span, line
 from memtui.tui.presenters.text import clean, wrap
 from memtui.tui.screens.base import StateScreen
@@ -35,7 +34,7 @@ class LeaksScreen(StateScreen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._expected = load_expected()
+        self._shown_check: CycleCheck | None = None
 
     def compose(self) -> ComposeResult:
         """Verdict, suspects, keys."""
@@ -50,6 +49,7 @@ class LeaksScreen(StateScreen[None]):
 
     def on_mount(self) -> None:
         """Show it; begin to look when nothing was looked at yet."""
+        self._shown_check = self.state.cycles
         self.query_one("#suspects").focus()
         self.call_after_refresh(self.begin)
 
@@ -71,8 +71,13 @@ class LeaksScreen(StateScreen[None]):
         reasons = [part for told in diagnosis.verdict.reasons for part in wrap(clean(told), verdict.size.width - 2)]
         verdict.show([leaks.headline(diagnosis), *(line("  ", Span(one, "dim")) for one in reasons[:6])])
         table = self.query_one("#suspects", LineTable)
-        rows = [Row(one.signature, self._row(one, table.size.width - 1)) for one in diagnosis.suspects]
+        rows = [Row(one.signature, leaks.suspect_line(one, table.size.width - 1)) for one in diagnosis.suspects]
+        if state.cycles is not None:
+            rows.append(Row(cycles.ROW_KEY, cycles.cycle_row(state.cycles, table.size.width - 1)))
         table.show_rows((), rows, self._nothing(state, table.size.width - 1))
+        if state.cycles is not None and state.cycles is not self._shown_check:
+            self._shown_check = state.cycles
+            self._show_cycles(state.cycles)
 
     def action_leak_check(self) -> None:
         """Take a few pictures over a minute."""
@@ -81,17 +86,13 @@ class LeaksScreen(StateScreen[None]):
     def action_leak_expect(self) -> None:
         """The suspect under the cursor is expected, or is not any more."""
         one = self._under_cursor()
-        if one is None:
-            return
-        if one.signature in self._expected:
-            del self._expected[one.signature]
-        else:
-            self._expected[one.signature] = f"{leaks.name_of(one)} {one.holder or ''}".strip()
-        try:
-            save_expected(self._expected)
-        except WriteError as error:
-            self.memtui.log_locally(EventKind.ERROR, str(error))
-        self.refresh_view()
+        if one is not None:
+            self.memtui.expect(one)
+            self.refresh_view()
+
+    def action_leak_cycles(self) -> None:
+        """Run a checked collection; what it found is shown when it is there."""
+        self.memtui.ask(CheckCycles())
 
     def action_leak_back(self) -> None:
         """Back to the dashboard."""
@@ -99,16 +100,21 @@ class LeaksScreen(StateScreen[None]):
 
     @on(LineTable.Chosen, "#suspects")
     def _chosen(self) -> None:
+        check = self.state.cycles
+        if check is not None and self.query_one("#suspects", LineTable).cursor_key == cycles.ROW_KEY:
+            self._show_cycles(check)
+            return
         one = self._under_cursor()
         if one is not None:
-            lines = leaks.evidence_lines(self.state, one, max(30, min(100, self.size.width) - 8))
+            lines = leaks.evidence_lines(self.state, one, self._text_width())
             self.app.push_screen(TextScreen("evidence", lines))
 
-    def _row(self, one: Suspect, width: int) -> Line:
-        shown = leaks.suspect_line(one, width)
-        if one.signature not in self._expected:
-            return shown
-        return tuple(span._replace(role="dim") for span in (*shown[:-1], Span(f"expected: {shown[-1].text}", "dim")))
+    def _show_cycles(self, check: CycleCheck) -> None:
+        lines = cycles.cycle_lines(check, self._text_width())
+        self.app.push_screen(TextScreen("cycles", lines))
+
+    def _text_width(self) -> int:
+        return max(30, min(100, self.size.width) - 8)
 
     def _under_cursor(self) -> Suspect | None:
         key = self.query_one("#suspects", LineTable).cursor_key
