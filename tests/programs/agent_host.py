@@ -6,6 +6,7 @@ message, ["command", {arguments}], with at most one file descriptor beside it, a
 import _thread
 import array
 import gc
+import itertools
 import json
 import os
 import select
@@ -14,6 +15,8 @@ import sys
 import threading
 import time
 import tracemalloc
+import warnings
+import weakref
 
 PACKAGE = "_memtui_agent"
 NAMES = ("wire", "pauses", "tracing", "heap", "native", "paths", "cycles", "cleanup", "core")
@@ -133,6 +136,91 @@ def do_cycles(connection, count):
     for _ in range(count):
         one = []
         one.append(one)
+
+
+class Shop:
+    def __init__(self):
+        self.orders = [Order(self), Order(self)]
+
+
+class Order:
+    __slots__ = ("__weakref__", "shop")
+
+    def __init__(self, shop):
+        self.shop = shop
+
+    def touch(self, *arguments):
+        touched.append("order")
+        raise ValueError("code of an object was run")
+
+    __repr__ = __str__ = __eq__ = __sizeof__ = __getattribute__ = touch
+    __hash__ = None
+
+
+class Finalized:
+    def __init__(self):
+        self.me = self
+
+    def __del__(self):
+        seen.append("finalizer")
+
+
+def do_garbage(connection, count, never_freed=0):
+    """Cycles of a few kinds that wait for the collector, which is switched off; and an object in gc.garbage."""
+    gc.collect()
+    gc.disable()
+    for _ in range(count):
+        Shop()
+    one = Finalized()
+    kept.append(weakref.ref(one, lambda reference: seen.append("callback")))
+    for _ in range(never_freed):
+        source = itertools.chain()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            source.__setstate__((iter((source,)),))
+    gc.garbage.append("ours")
+
+
+def do_collector(connection):
+    """The collector's state, how much of the garbage is there, and what was called."""
+    names = [type(one).__name__ for one in gc.get_objects()]
+    return {
+        "flags": gc.get_debug(),
+        "enabled": gc.isenabled(),
+        "garbage": [one if type(one) is str else type(one).__name__ for one in gc.garbage],
+        "shops": names.count("Shop"),
+        "orders": names.count("Order"),
+        "seen": seen,
+        "touched": touched,
+    }
+
+
+def do_save_all(connection):
+    """What a program does that was left in a debugging mode."""
+    gc.set_debug(gc.DEBUG_SAVEALL)
+
+
+def do_replace_garbage(connection):
+    gc.garbage = ["another list"]
+
+
+def do_churn(connection, threads):
+    """Threads that make and collect garbage all the time."""
+    gc.enable()
+    gc.set_threshold(50, 2, 2)
+
+    def churn():
+        while True:
+            Shop()
+
+    for _ in range(threads):
+        threading.Thread(target=churn, daemon=True).start()
+
+
+def do_many_types(connection, count):
+    gc.disable()
+    for number in range(count):
+        type("Type%d" % number, (), {})
 
 
 def do_loud(connection):

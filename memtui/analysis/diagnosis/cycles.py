@@ -45,7 +45,7 @@ def findings(check: CycleCheck) -> tuple[str, ...]:
     told += [*_lasting(check), *_setting(check)]
     longest = format_seconds(check.pause_seconds)
     end = "what was found was freed" if check.was_freed and check.objects else "nothing was changed"
-    finalizers = ", finalizers and weak references' callbacks ran as in any collection" if check.objects else ""
+    finalizers = "; finalizers and callbacks of weak references ran as in any collection" if check.objects else ""
     told.append(f"It stopped the process for {longest} at most in one piece; {end}{finalizers}.")
     return tuple(told)
 
