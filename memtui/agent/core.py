@@ -9,7 +9,6 @@ from posix import close, getpid, pipe, read, set_blocking, write
 from time import monotonic, thread_time
 
 from .cleanup import Hooks, trim
-from .cycles import NotNow
 from .cycles import check as check_cycles
 from .heap import collect, count_types, own_objects
 from .native import MAX_SECONDS, Native, NotPossible
@@ -17,7 +16,6 @@ from .pauses import Held, Pauses
 from .tracing import MAX_FRAMES, MAX_TRACES, Tracing
 from .wire import (
     EXPECT_AFTER_SECONDS,
-    LONG_TURN_SECONDS,
     LONG_WAITS_REMEMBERED_SECONDS,
     VERSION,
     Grip,
@@ -30,7 +28,7 @@ from .wire import (
     forget_thread,
     hang_up,
     original,
-    waits_are_expected,
+    take_grip,
 )
 
 TYPE_CHECKING = False
@@ -77,7 +75,7 @@ class Requests:
             if action is None:
                 raise Refusal("The agent does not know this request.")
             return encode(dict(head, **action(self, viewer, request)))
-        except (Refusal, NotPossible, NotNow) as refusal:
+        except (Refusal, NotPossible) as refusal:
             sentence = str(refusal)
         except TooLarge:
             sentence = "The answer is too large to send; ask for fewer groups."
@@ -267,7 +265,7 @@ class Agent:
 
     def _serve(self, requests: Requests) -> None:
         grip = self._grip
-        _take(grip)
+        take_grip(grip)
         reader, writer = self._waker = pipe()
         set_blocking(reader, False)
         set_blocking(writer, False)
@@ -279,7 +277,7 @@ class Agent:
                 ready.register(viewer.fd, _IN * viewer.wants_to_read() | _OUT * viewer.pending)
             milliseconds = self._wait_milliseconds(monotonic(), requests.native.due())
             events = dict(_linger(ready, grip, milliseconds))
-            _take(grip)
+            take_grip(grip)
             requests.native.tick()
             if events.get(reader):
                 read(reader, 4096)
@@ -382,15 +380,6 @@ def _linger(ready: Any, grip: Grip, milliseconds: int | None) -> list[tuple[int,
     grip.end()
     events = ready.poll(milliseconds)
     return events
-
-
-def _take(grip: Grip) -> None:
-    """Where C code keeps the GIL, keep it too, until all is done that can be done now.
-
-    Every read and write gives the GIL away, and unless it comes back at once that costs as long a wait as the last.
-    """
-    if waits_are_expected():
-        grip.begin(LONG_TURN_SECONDS)
 
 
 def _attempt(step: Callable[..., None], *arguments: Any) -> None:

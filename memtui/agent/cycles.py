@@ -20,6 +20,7 @@ import sys
 from _collections import _count_elements  # type: ignore[import-not-found]
 from itertools import chain, starmap
 
+from .native import NotPossible
 from .paths import find_cycles, flags_of, mro_of, name_space_of, short_name
 from .wire import Pace, TooBusy
 
@@ -44,7 +45,7 @@ quick, and where few memory blocks were freed for each object."""
 _HEAP_TYPE = 1 << 9
 
 
-class NotNow(Exception):
+class NotNow(NotPossible):
     """A checked collection that is not made; its text is the sentence for the viewer."""
 
 

@@ -194,6 +194,15 @@ def waits_are_expected() -> bool:
     return monotonic() < _expected_until[0]
 
 
+def take_grip(grip: Grip) -> None:
+    """Where C code keeps the GIL, keep it too, until all is done that can be done now.
+
+    Every read and write gives the GIL away, and unless it comes back at once that costs as long a wait as the last.
+    """
+    if waits_are_expected():
+        grip.begin(LONG_TURN_SECONDS)
+
+
 def _integer(digits: str) -> int:
     # Turning a million digits into a number takes seconds with the GIL held.
     if len(digits) > _MAX_DIGITS:

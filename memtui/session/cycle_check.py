@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from memtui.model.command import CheckCycles
+from memtui.model.command import CheckCycles, Command
 from memtui.model.state import State
 from memtui.model.units import format_count, format_seconds
+from memtui.session.messages import Asked
 
 STOP_SECONDS = 0.05
 """The same as for a heap picture: longer stops are for the user to accept."""
@@ -39,18 +40,24 @@ def _before_a_full_collection(state: State) -> int:
     return most
 
 
-def cycle_check_question(state: State, command: CheckCycles) -> str:
-    """What to ask before ``command``; empty when it need not be asked."""
+def cycle_check_question(state: State, command: Command) -> Asked | None:
+    """What to ask before ``command``; None when it need not be asked, or is another one."""
+    if not isinstance(command, CheckCycles) or command.accept_stop:
+        return None
     seconds = cycle_check_seconds(state)
-    if command.accept_stop or (seconds is not None and seconds <= STOP_SECONDS):
-        return ""
+    if seconds is not None and seconds <= STOP_SECONDS:
+        return None
+    return Asked(f"{_why(seconds)} Check all the same?", CheckCycles(accept_stop=True))
+
+
+def _why(seconds: float | None) -> str:
     if seconds is None:
         return (
             "A check for cycles stops the process while the collector goes through its heap, and it is not known how "
-            "large that is. Check all the same?"
+            "large that is."
         )
     objects = format_count(round(seconds / SECONDS_PER_OBJECT))
     return (
         f"A check for cycles is a full collection: it would stop the process for about {format_seconds(seconds)} "
-        f"(some {objects} objects), which is more than {format_seconds(STOP_SECONDS)}. Check all the same?"
+        f"(some {objects} objects), which is more than {format_seconds(STOP_SECONDS)}."
     )

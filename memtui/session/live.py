@@ -16,7 +16,7 @@ from memtui.model.sample import Cost
 from memtui.model.state import EventKind, Output, State
 from memtui.model.target import Ending, Rung, Target
 from memtui.session import messages as m
-from memtui.session.agent_port import AgentPort
+from memtui.session.agent_port import AgentCommand, AgentPort
 from memtui.session.cycle_check import cycle_check_question
 from memtui.session.inbox import Inbox
 from memtui.session.interface import Attendant, Listener
@@ -264,8 +264,6 @@ class LiveSession:
             self._agent.group(command)
         elif self._state.ending is not None:
             self._fold(m.Noted(EventKind.WARNING, "The process has ended."))
-        elif isinstance(command, c.CheckCycles) and (why := cycle_check_question(self._state, command)):
-            self._fold(m.Asked(why, c.CheckCycles(accept_stop=True)))
         elif isinstance(command, c.CheckForLeaks):
             self._check = LeakCheck(self._clock(), command.seconds)
             self._go_on_checking()
@@ -276,8 +274,15 @@ class LiveSession:
         elif isinstance(command, c.StartNative) and not command.accepted:
             self._native.ask(command)
         else:
-            self._agent.do(command)
-            self._climb_if_wanted()
+            self._hand_over(command)
+
+    def _hand_over(self, command: AgentCommand) -> None:
+        """To the agent, unless something is to be asked first."""
+        if question := cycle_check_question(self._state, command):
+            self._fold(question)
+            return
+        self._agent.do(command)
+        self._climb_if_wanted()
 
     def _go_on_checking(self) -> None:
         """The next picture of a check for leaks, when it is due and nothing else is under way."""
