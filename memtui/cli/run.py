@@ -6,12 +6,12 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memtui.cli.alerts import ALERT_OPTIONS, alert_desk
 from memtui.cli.options import add_dashboard_options, check_options, duration
+from memtui.cli.output import last_lines
 from memtui.cli.program import DEMO, Kind, Program, command_line, split
 from memtui.errors import EXIT_OK, UsageError
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 HELP = "start a program under the dashboard"
 
 _GRACE_SECONDS = 5.0
-_SHOWN_LINES = 20
 _ABOUT = """\
 Starts a program and opens the dashboard on it. The program runs as if started without memtui; what it prints goes to
 a pane (key w). Options of memtui come first: what follows SCRIPT, MODULE or COMMAND belongs to the program. When you
@@ -160,11 +159,4 @@ def _say_the_end(state: State, workload: Workload, exited: Exit | None, *, keep:
         )
     if exited is not None and exited.status != 0:
         lines = state.output.lines if state.output else ()
-        print(*_shown(lines), f"memtui: The program {exited.text}.", sep="\n", file=sys.stderr)
-
-
-def _shown(lines: Sequence[str]) -> list[str]:
-    """The last lines, without what would move the cursor or change colours."""
-    return [
-        "".join(one if one.isprintable() or one == "\t" else "?" for one in line) for line in lines[-_SHOWN_LINES:]
-    ]
+        print(*last_lines(lines), f"memtui: The program {exited.text}.", sep="\n", file=sys.stderr)

@@ -46,6 +46,7 @@ than 0; 130 interrupted. Reports are written in each of these cases but 2 and 3.
 _SECONDS, _QUICK_SECONDS = 3600.0, 300.0
 _INTERVAL_SECONDS, _QUICK_INTERVAL_SECONDS = 1.0, 15.0
 _SHORTEST_SECONDS = 5.0
+_LEAST_LOOKS = 20
 _GUARD_SECONDS = 1.0
 """With a limit of RSS it is looked at so often at least: an abort is to come before the machine is out of memory."""
 
@@ -57,7 +58,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
     parser.usage = f"memtui soak [options] {TARGETS} | --demo"
     parser.add_argument("--for", dest="seconds", metavar="TIME", type=duration, help="how long (default: 1h)")
-    parser.add_argument("--interval", metavar="TIME", type=interval, help="between two looks (default: 1s)")
+    parser.add_argument(
+        "--interval", metavar="TIME", type=interval, help="between two looks (default: 1s, less if short)"
+    )
     parser.add_argument("--quick", action="store_true", help="5 minutes with a look every 15 s")
     parser.add_argument("--demo", action="store_true", help="soak the bundled program that leaks")
     _add_limits(parser)
@@ -119,7 +122,7 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Nam
     if args.seconds is None:
         args.seconds = _QUICK_SECONDS if args.quick else _SECONDS
     if args.interval is None:
-        args.interval = _QUICK_INTERVAL_SECONDS if args.quick else _INTERVAL_SECONDS
+        args.interval = min(_QUICK_INTERVAL_SECONDS if args.quick else _INTERVAL_SECONDS, args.seconds / _LEAST_LOOKS)
     if args.seconds < _SHORTEST_SECONDS:
         raise UsageError(f"--for must be at least {_SHORTEST_SECONDS:.0f}s.", why="Less shows nothing but noise.")
     if args.max_rss is not None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from memtui.analysis.growth import rss_growth
 from memtui.analysis.soak import SoakJudge, SoakPlan
 from memtui.cli.headless import ended_well
+from memtui.cli.output import last_lines
 from memtui.cli.progress import ProgressLine
 from memtui.cli.signals import orderly_end
 from memtui.errors import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_OK, EXIT_TARGET_DIED, WriteError
@@ -36,7 +37,6 @@ _LONG_SECONDS = 600.0
 """A soak of this length is judged by its curve: after the first picture of the heap, more are taken when it grows."""
 _COLLECTIONS = 20
 _COLLECT_SECONDS = 60.0
-_SHOWN_LINES = 20
 _LONG_SECONDS = 600.0
 """A soak of this length is judged by its curve: after the first picture of the heap, more are taken when it grows."""
 
@@ -165,13 +165,15 @@ class _Run:
         soaked = self._result()
         self.exit_code = soaked.exit_code
         report = render(soak_report(soaked))
+        failed = self._write(soaked, report)  # first: whoever reads stdout may have gone
         if self._args.json:
             sys.stdout.write(report.decode("utf-8"))
         else:
             print("\n".join(soak_as_text(soaked)))
         sys.stdout.flush()
         self._say_the_end(soaked)
-        self._write(soaked, report)
+        if failed is not None:
+            raise failed
 
     def _result(self) -> SoakReport:
         assert self._watched is not None
@@ -201,10 +203,9 @@ class _Run:
         if self._snapshot_obstacle:
             print(f"memtui: No heap picture of the end: {self._snapshot_obstacle}", file=sys.stderr)
         if soaked.outcome == "died" and state.output is not None:
-            for one in state.output.lines[-_SHOWN_LINES:]:
-                print("".join(part if part.isprintable() or part == "\t" else "?" for part in one), file=sys.stderr)
+            print(*last_lines(state.output.lines), sep="\n", file=sys.stderr)
 
-    def _write(self, soaked: SoakReport, report: bytes) -> None:
+    def _write(self, soaked: SoakReport, report: bytes) -> WriteError | None:
         failed: WriteError | None = None
         wanted: tuple[tuple[Path | None, Callable[[], bytes]], ...] = (
             (self._args.report, lambda: report),
@@ -218,8 +219,7 @@ class _Run:
                 print(f"memtui: Written: {write_file(path, content())}", file=sys.stderr)
             except WriteError as error:
                 failed = failed or error
-        if failed is not None:
-            raise failed
+        return failed
 
 
 class SoakProgress:

@@ -13,6 +13,8 @@ from states import MIB, empty_state
 from memtui.analysis.soak import Rate, SoakJudge, SoakPlan, SoakResult, compare_rates, rate_of
 from memtui.analysis.soak.means import BlockMeans
 from memtui.analysis.soak.result import growth_of
+from memtui.cli.main import Parser
+from memtui.cli.soak import configure, parse
 from memtui.model.sample import Sample, Series
 from memtui.model.state import State
 from memtui.model.target import Ending
@@ -130,10 +132,12 @@ def _feed(judge: SoakJudge, values: list[float]) -> None:
 
 
 class TestRules:
+    @pytest.mark.parametrize("seconds", [20.0, 600.0, HOUR])
     @pytest.mark.parametrize("rule", ["ols", "thirds"])
-    def test_plain_rules_take_the_place_of_the_detector(self, rule: str) -> None:
-        plan = SoakPlan(600.0, rule=rule, least_bytes=20 * MIB)  # type: ignore[arg-type]
-        leaky, calm = (soaked(plan, lambda at, speed=speed: BASE + speed * at) for speed in (0.1 * MIB, 0.0))
+    def test_plain_rules_take_the_place_of_the_detector(self, rule: str, seconds: float) -> None:
+        plan = SoakPlan(seconds, rule=rule, least_bytes=20 * MIB, least_percent=1.0)  # type: ignore[arg-type]
+        speeds = (400 * MIB / seconds, 0.0)
+        leaky, calm = (soaked(plan, lambda at, speed=speed: BASE + speed * at) for speed in speeds)
         assert (leaky.diagnosis.verdict.state, leaky.diagnosis.verdict.rule) == ("leak", rule)
         assert calm.diagnosis.verdict.state == "healthy"
 
@@ -155,6 +159,33 @@ class TestRules:
         state = empty_state(series=Series().append(Sample(0.0, BASE)), ending=Ending(1.0, "It ended", exit_code=0))
         verdict = SoakJudge(SoakPlan(60.0), state).result(state).diagnosis.verdict
         assert any("It ended" in reason for reason in verdict.reasons)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "pid", "words"),
+    [
+        ("4242 --for 10s", 4242, ("4242", "--for", "10s")),
+        ("--for 10s --max-rss 1GB 4242", 4242, ("4242",)),
+        ("--quick --for 10s app.py --for 3", None, ("app.py", "--for", "3")),
+        ("--for 10s -m pkg --junit x", None, ("pkg", "--junit", "x")),
+        ("--for 10s --junit=x.xml -- run --quick", None, ("run", "--quick")),
+    ],
+)
+def test_what_follows_a_program_is_its_own(arguments: str, pid: int | None, words: tuple[str, ...]) -> None:
+    parser = Parser(allow_abbrev=False)
+    configure(parser)
+    args = parse(parser, arguments.split())
+    assert (args.pid, args.seconds, args.program.words) == (pid, 10.0, words)
+
+
+def test_quick_is_five_minutes_and_a_guard_looks_each_second() -> None:
+    found = []
+    for options in ("", "--quick", "--quick --interval 2s", "--quick --max-rss 1GB"):
+        parser = Parser(allow_abbrev=False)
+        configure(parser)
+        args = parse(parser, [*options.split(), "app.py"])
+        found.append((args.seconds, args.interval))
+    assert found == [(3600.0, 1.0), (300.0, 15.0), (300.0, 2.0), (300.0, 1.0)]
 
 
 class TestRates:

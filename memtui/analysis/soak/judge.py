@@ -80,10 +80,11 @@ class SoakJudge:
         diagnosis = diagnose(state, curve=curve)
         if self.plan.rule == "bic":
             return diagnosis
-        return Diagnosis(self._by_rule(points, scale), diagnosis.suspects, diagnosis.split)
+        return Diagnosis(self._by_rule(points), diagnosis.suspects, diagnosis.split)
 
-    def _by_rule(self, points: list[tuple[float, float]], seconds: float) -> Verdict:
+    def _by_rule(self, points: list[tuple[float, float]]) -> Verdict:
         plan = self.plan
+        seconds = points[-1][0] - points[0][0] if points else 0.0
         if plan.rule == "thirds":
             return thirds(points, threshold_bytes=plan.least_bytes)
         return ols(

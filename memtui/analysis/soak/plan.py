@@ -52,5 +52,5 @@ class SoakPlan:
         return max(0.0, options.warm_up_seconds - options.age_seconds)
 
     def period(self, seconds: float) -> float:
-        """The length of a period of the rule ``ols``: a minute, less where the soak is too short for that."""
-        return self.period_seconds or min(60.0, max(self.interval_seconds, seconds / (self.periods + 2)))
+        """The length of a period of the rule ``ols`` over ``seconds``: a minute, less where they do not suffice."""
+        return self.period_seconds or min(60.0, max(self.interval_seconds, seconds / (self.periods + 1)))
