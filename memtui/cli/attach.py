@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from memtui.cli.alerts import alert_desk
+from memtui.cli.auto import attendants
 from memtui.cli.options import add_dashboard_options, check_options, process_id
 from memtui.errors import EXIT_OK, EXIT_TARGET_DIED, UsageError
 
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         trace_frames=args.trace,
         via=args.via,
         experimental=args.experimental,
-        attendants=(alert_desk(args, report=args.report, dashboard=True),),
+        attendants=attendants(args, report=args.report, dashboard=True),
     )
     state, code = watch(view, pid=args.pid)
     return EXIT_TARGET_DIED if code == EXIT_OK and state.ending is not None else code

@@ -8,7 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from memtui.cli.options import duration, process_id
+from memtui.cli.auto import add_cooldown_option, cooldown_seconds
+from memtui.cli.options import process_id
 from memtui.cli.progress import ProgressLine
 from memtui.errors import EXIT_BROKEN, EXIT_OK, RefusedError, TargetDiedError, TargetError
 from memtui.model.units import format_seconds
@@ -47,8 +48,6 @@ _LOST_SECONDS = 3.0
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
-    from memtui.session.cooldown import COOLDOWN_SECONDS
-
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = _ABOUT
     parser.epilog = _EXAMPLES
@@ -61,13 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="critical",
         help="how much (default: critical: all of it)",
     )
-    parser.add_argument(
-        "--cooldown",
-        metavar="TIME",
-        type=duration,
-        default=COOLDOWN_SECONDS,
-        help="least time between two clean-ups of a process (default: 5m)",
-    )
+    add_cooldown_option(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
@@ -78,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from memtui.session.cooldown import Cooldown
 
     check_attachable(args.pid)
-    cooldown = Cooldown(args.pid, args.cooldown)
+    cooldown = Cooldown(args.pid, cooldown_seconds(args))
     _check_cooldown(args, cooldown)
     if not cooldown.claim():
         print("memtui: The time of this clean-up cannot be written down: no cooldown.", file=sys.stderr)

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memtui.cli.alerts import add_alert_options, alert_desk
+from memtui.cli.alerts import add_alert_options
+from memtui.cli.auto import attendants
 from memtui.cli.options import process_id
 from memtui.cli.program import DEMO, Kind, Program, command_line, split
 from memtui.errors import UsageError
@@ -82,7 +83,7 @@ def watch_target(
         interval_seconds=args.interval,
         trace_frames=1 if args.trace else None,
         observe_only=observe_only,
-        attendants=(alert_desk(args, report=args.report),),
+        attendants=attendants(args, report=args.report),
     )
     if args.pid is not None:
         check_observable(args.pid)

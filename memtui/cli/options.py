@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from memtui.cli.alerts import add_alert_options
+from memtui.cli.auto import add_auto_options, check_auto
 from memtui.errors import UsageError
 from memtui.model.units import parse_duration, parse_size
 
@@ -14,7 +15,7 @@ _MOST_FRAMES = 65535
 
 
 def add_dashboard_options(parser: argparse.ArgumentParser) -> None:
-    """``--trace``, ``--interval``, ``--observe-only``, ``--report``, ``--theme``, and those about alerts."""
+    """``--trace``, ``--interval``, ``--observe-only``, ``--report``, ``--theme``; alerts and clean-ups."""
     parser.add_argument(
         "--trace",
         metavar="FRAMES",
@@ -32,6 +33,7 @@ def add_dashboard_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", metavar="FILE", type=Path, help="write a JSON report to FILE at the end")
     parser.add_argument("--theme", metavar="NAME", help="colours: memtui-dark, memtui-light, ... or one of your own")
     add_alert_options(parser)
+    add_auto_options(parser)
 
 
 def check_options(args: argparse.Namespace, *, agent: bool = False) -> None:
@@ -42,6 +44,7 @@ def check_options(args: argparse.Namespace, *, agent: bool = False) -> None:
             why=f"A number of frames is between 1 and {_MOST_FRAMES}.",
             next_step="Five tell most stories; each one costs.",
         )
+    check_auto(args)
     if args.observe_only and (agent or args.trace is not None):
         other = "--agent" if agent else "--trace"
         raise UsageError(

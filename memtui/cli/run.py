@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memtui.cli.alerts import ALERT_OPTIONS, alert_desk
+from memtui.cli.alerts import ALERT_OPTIONS
+from memtui.cli.auto import COOLDOWN_OPTION, attendants
 from memtui.cli.options import add_dashboard_options, check_options, duration
 from memtui.cli.output import last_lines
 from memtui.cli.program import DEMO, Kind, Program, command_line, split
@@ -68,7 +69,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
     """Options by argparse; the program by hand, because argparse would take options out of its arguments."""
-    with_value = ("--interval", "--report", "--theme", "--output", "--python", "--grace", *ALERT_OPTIONS)
+    with_value = (
+        "--interval",
+        "--report",
+        "--theme",
+        "--output",
+        "--python",
+        "--grace",
+        COOLDOWN_OPTION,
+        *ALERT_OPTIONS,
+    )
     options, program = split(arguments, with_value, ("--trace",))
     args = parser.parse_args(options)
     if args.demo:
@@ -101,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     if args.keep and args.stdin and not piped_stdin:
         raise UsageError("--keep and --stdin contradict each other.", why="What you type ends with memtui.")
     check_report_path(args.report)
-    attendants = (alert_desk(args, report=args.report, dashboard=True),)
+    see_each_look = attendants(args, report=args.report, dashboard=True)
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         # The shell ignored it, so that the kernel would throw the exit code of the program away.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -113,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
         observe_only=args.observe_only,
         trace_frames=args.trace,
         workload_stdin=args.stdin and not piped_stdin,
-        attendants=attendants,
+        attendants=see_each_look,
     )
     return _watch(workload, view, keep=args.keep, grace_seconds=args.grace)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memtui.cli.auto import add_auto_options, check_auto
 from memtui.cli.headless import TARGETS, add_watch_options, parse_watch
 from memtui.cli.options import duration, interval, percent, size
 from memtui.errors import UsageError
@@ -70,6 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--gc-between", action="store_true", help="force full collections on the way: puts the agent into the process"
     )
     parser.add_argument("--observe-only", action="store_true", help="no heap pictures: only look from outside")
+    add_auto_options(parser)
     add_watch_options(parser)
 
 
@@ -135,6 +137,7 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Nam
         raise UsageError("--periods must be at least 1.")
     if args.output is not None and args.pid is not None:
         raise UsageError("--output goes with a program that memtui starts.", next_step="Leave it out.")
+    check_auto(args)
     if args.observe_only and (args.gc_between or args.trace):
         raise UsageError("--observe-only contradicts --gc-between and --trace.", why="They put the agent in.")
     return args

@@ -61,6 +61,7 @@ KEYS: tuple[Key, ...] = (
     Key("alerts.command_seconds", Seconds(0.1, 300.0), "so long the command of an alert may take", 10.0),
     Key("alerts.webhook", Text("an http or https URL"), "each alert is posted there as JSON"),
     Key("alerts.webhook_seconds", Seconds(0.1, 60.0), "so long the webhook may take to answer", 5.0),
+    Key("cleanup.cooldown_seconds", Seconds(0.0, 86400.0), "least time between two clean-ups of a process", 300.0),
     Key("alerts.snapshot_on", Choice(lambda: LEVELS), "a heap picture at the first alert from this level on", OFF),
 )  # fmt: skip
 

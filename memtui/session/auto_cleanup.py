@@ -3,42 +3,49 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from memtui.model.cleanup import CleanupLevel
-from memtui.model.command import Cleanup
+from memtui.model.command import Cleanup, Command
 from memtui.model.state import State
 from memtui.session.cooldown import cooldown_of
-from memtui.session.interface import Session
+from memtui.session.messages import Message
 
 
 class AutoCleanup:
-    """Asks ``session`` for a clean-up when an alert stands, never oftener than the cooldown of the process.
+    """Implements :class:`memtui.session.interface.Attendant`: asks for a clean-up when an alert stands.
 
-    Other memtui count: a process that somebody cleaned up by hand has its cooldown, too. It begins with the session's
-    next State, and ends when :meth:`close` is called.
+    Never oftener than the cooldown of the process. Other memtui count: a process that somebody cleaned up by hand has
+    its cooldown, too.
     """
 
-    def __init__(
-        self, session: Session, cooldown_seconds: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._session, self._cooldown_seconds, self._clock = session, cooldown_seconds, clock
+    def __init__(self, cooldown_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._cooldown_seconds, self._clock = cooldown_seconds, clock
+        self._request: Callable[[Command], None] = lambda _: None
         self._due = 0.0
-        self.close = session.subscribe(self._see)
 
-    def _see(self, state: State) -> None:
-        """In the session's thread: each State."""
+    def begin(self, request: Callable[[Command], None]) -> None:
+        """The session has begun; ``request`` asks something of it."""
+        self._request = request
+
+    def attend(self, state: State) -> Iterable[Message]:
+        """Ask for a clean-up, if it is time to."""
         level = wanted_level(state)
         if level is None or state.ending is not None or self._clock() < self._due:
-            return
+            return ()
         cooldown = cooldown_of(state.target.pid, self._cooldown_seconds)
         if cooldown is None:
-            return
+            return ()
         waiting = cooldown.remaining_seconds()
         self._due = self._clock() + (waiting or self._cooldown_seconds)
         if not waiting:
             cooldown.claim()
-            self._session.request(Cleanup(level))
+            self._request(Cleanup(level))
+        return ()
+
+    def end(self) -> Iterable[Message]:
+        """Nothing is left to say."""
+        return ()
 
 
 def wanted_level(state: State) -> CleanupLevel | None:

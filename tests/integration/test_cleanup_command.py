@@ -13,6 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from memtui.analysis.alerts import AlertWatch
+from memtui.model.alert import parse_rule
+from memtui.session.alerting.desk import AlertDesk, AlertPlan
+from memtui.session.auto_cleanup import AutoCleanup
+from memtui.session.live import LiveOptions, LiveSession
+
 SECONDS = 60
 PROGRAM = """
 import gc, os, signal, sys, time
@@ -152,6 +158,50 @@ def test_a_process_that_cannot_be_attached_to(start: Start) -> None:
     assert code == 3
     assert "Python" in err
     assert cleaned("99999999")[0] == 3
+
+
+def test_a_session_cleans_up_by_itself(start: Start) -> None:
+    process = start()
+    rules = AlertWatch([parse_rule("critical", "rss>1MB")[1]])  # type: ignore[list-item]
+    desk = AlertDesk(AlertPlan(look=rules.look, describe=lambda alert, state: b""))
+    options = LiveOptions(pid=process.pid, interval_seconds=0.1, attendants=(desk, AutoCleanup(300.0)))
+    session = LiveSession(options)
+    session.start()
+    try:
+        end = time.monotonic() + SECONDS
+        while not session.state.cleanups and time.monotonic() < end:
+            time.sleep(0.02)
+    finally:
+        session.close()
+    (cleanup,) = session.state.cleanups
+    assert (cleanup.level, cleanup.failed) == ("critical", ())
+    assert [one.name for one in cleanup.steps] == ["the cache", "full collection", "malloc_trim"]
+    assert cleaned(str(process.pid))[0] == 3, "its cooldown has begun"
+
+
+@pytest.mark.slow
+def test_soak_cleans_up_by_itself(start: Start, tmp_path: Path) -> None:
+    process, report = start(), tmp_path / "report.json"
+    soaked = subprocess.run(
+        [sys.executable, "-m", "memtui", "soak", "--for", "5s", "--interval", "500ms", "--auto",
+         "--critical", "rss=1MB", "--report", str(report), "--no-record", "--quiet", str(process.pid)],
+        capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert soaked.returncode == 0, soaked.stderr
+    (cleanup,) = json.loads(report.read_bytes())["cleanups"]
+    assert cleanup["level"] == "critical"
+    assert [one["name"] for one in cleanup["steps"]] == ["the cache", "full collection", "malloc_trim"]
+    assert cleanup["freed_rss_bytes"] > 30_000_000
+
+
+@pytest.mark.parametrize("command", ["soak", "attach"])
+def test_observing_only_cleans_up_nothing(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "memtui", command, "--auto", "--observe-only", str(os.getpid())],
+        capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "--auto" in done.stderr
 
 
 def test_wrong_usage() -> None:

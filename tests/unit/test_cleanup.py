@@ -16,7 +16,7 @@ from states import TARGET, empty_state
 from memtui.errors import ChannelError, TargetDiedError
 from memtui.model.alert import Alert, Level
 from memtui.model.cleanup import CleanupLevel, CleanupOutcome, CleanupStep
-from memtui.model.command import Cleanup
+from memtui.model.command import Cleanup, Command
 from memtui.model.state import CLEANUP_BOUND, State
 from memtui.model.target import Ending
 from memtui.protocol import Frame
@@ -27,7 +27,6 @@ from memtui.session.auto_cleanup import AutoCleanup, wanted_level
 from memtui.session.cleaning import HOOK_SECONDS, CleanupInTheMaking
 from memtui.session.cooldown import Cooldown
 from memtui.session.reducer import reduce
-from memtui.session.scripted import ScriptedSession
 
 MIB = 1024 * 1024
 HOOK: Frame = {"running": False, "seconds": 0.5, "blocks_freed": 7, "error": None}
@@ -258,48 +257,46 @@ class Clock:
         return self.now
 
 
-def watched(**changes: Any) -> State:
-    return empty_state(target=replace(TARGET, pid=os.getpid()), **changes)
+def watched(*alerts: Alert, **changes: Any) -> State:
+    return empty_state(target=replace(TARGET, pid=os.getpid()), alerts=alerts, **changes)
 
 
 @pytest.mark.usefixtures("state_home")
 def test_clean_ups_by_themselves_keep_the_cooldown() -> None:
-    session, clock = ScriptedSession([watched()]), Clock()
-    auto = AutoCleanup(session, 300.0, clock)
-    session.play(watched())
-    assert session.requests == []
+    clock, asked = Clock(), list[Command]()
+    auto = AutoCleanup(300.0, clock)
+    auto.begin(asked.append)
+    assert auto.attend(watched()) == ()
+    assert asked == []
     for _ in range(3):
-        session.play(watched(alerts=(alert("warning"),)))
-    assert session.requests == [Cleanup("warning")]
-    session.play(watched(alerts=(alert("critical"),)))
-    assert len(session.requests) == 1
+        auto.attend(watched(alert("warning")))
+    assert asked == [Cleanup("warning")]
+    auto.attend(watched(alert("critical")))
+    assert len(asked) == 1
     clock.now += 301
-    session.play(watched(alerts=(alert("critical"),)))
-    assert len(session.requests) == 1, "the time on the disk counts: real time has not passed"
-    auto.close()
+    auto.attend(watched(alert("critical")))
+    assert len(asked) == 1, "the time on the disk counts: real time has not passed"
+    assert auto.end() == ()
 
 
 def test_clean_ups_by_themselves_after_the_cooldown(state_home: Path) -> None:
-    session, clock = ScriptedSession([watched()]), Clock()
-    auto = AutoCleanup(session, 300.0, clock)
-    session.play(watched(alerts=(alert("critical"),)))
+    clock, asked = Clock(), list[Command]()
+    auto = AutoCleanup(300.0, clock)
+    auto.begin(asked.append)
+    auto.attend(watched(alert("critical")))
     clock.now += 301
     for file in state_home.iterdir():
         os.utime(file, (time.time() - 301,) * 2)
-    session.play(watched(alerts=(alert("critical"),), ending=Ending(1.0, "ended")))
-    assert len(session.requests) == 1, "a process that has ended is left alone"
-    session.play(watched(alerts=(alert("critical"),)))
-    assert session.requests == [Cleanup("critical")] * 2
-    auto.close()
-    clock.now += 10_000
-    session.play(watched(alerts=(alert("critical"),)))
-    assert len(session.requests) == 2
+    auto.attend(watched(alert("critical"), ending=Ending(1.0, "ended")))
+    assert len(asked) == 1, "a process that has ended is left alone"
+    auto.attend(watched(alert("critical")))
+    assert asked == [Cleanup("critical")] * 2
 
 
 def test_a_clean_up_by_somebody_else_counts(state_home: Path) -> None:
     assert Cooldown(os.getpid()).claim()
-    session = ScriptedSession([watched()])
-    AutoCleanup(session, 300.0, Clock())
-    session.play(watched(alerts=(alert("critical"),)))
-    assert session.requests == []
+    auto, asked = AutoCleanup(300.0, Clock()), list[Command]()
+    auto.begin(asked.append)
+    auto.attend(watched(alert("critical")))
+    assert asked == []
     assert state_home.exists()
