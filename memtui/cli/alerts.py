@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from memtui.config import Configuration
     from memtui.session.alerting.courier import Send
     from memtui.session.alerting.desk import AlertDesk
+    from memtui.session.interface import Attendant
 
 ALERT_OPTIONS = ("--warn", "--critical", "--on-alert", "--webhook", "--snapshot-on")
 """The options that take a value, for commands that cut their command line up themselves."""
@@ -38,8 +39,8 @@ def add_threshold_options(parser: argparse.ArgumentParser) -> argparse._Argument
     return group
 
 
-def add_alert_options(parser: argparse.ArgumentParser) -> None:
-    """``--warn``, ``--critical``, ``--on-alert``, ``--webhook`` and ``--snapshot-on``."""
+def add_alert_options(parser: argparse.ArgumentParser, *, snapshots: bool = True) -> None:
+    """``--warn``, ``--critical``, ``--on-alert``, ``--webhook`` and (``snapshots``) ``--snapshot-on``."""
     group = add_threshold_options(parser)
     group.add_argument(
         "--on-alert",
@@ -47,6 +48,8 @@ def add_alert_options(parser: argparse.ArgumentParser) -> None:
         help="run COMMAND by the shell at each alert, with the alert as JSON on its stdin",
     )
     group.add_argument("--webhook", metavar="URL", help="post each alert to URL as JSON")
+    if not snapshots:
+        return
     group.add_argument(
         "--snapshot-on",
         choices=LEVELS,
@@ -55,7 +58,9 @@ def add_alert_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def thresholds(args: argparse.Namespace, configuration: Configuration) -> tuple[list[Threshold], list[str]]:
+def configured_thresholds(
+    args: argparse.Namespace, configuration: Configuration
+) -> tuple[list[Threshold], list[str]]:
     """Those in force, and what is wrong with the configured ones; an option wins over what is configured."""
     rules: list[Threshold] = []
     problems: list[str] = []
@@ -76,20 +81,27 @@ def thresholds(args: argparse.Namespace, configuration: Configuration) -> tuple[
     return sorted(rules, key=lambda one: (order.index(one.metric), LEVELS.index(one.level))), problems
 
 
-def alert_desk(args: argparse.Namespace, *, report: Path | None = None, dashboard: bool = False) -> AlertDesk:
+def alert_desk(
+    args: argparse.Namespace,
+    *,
+    report: Path | None = None,
+    dashboard: bool = False,
+    patience_seconds: float | None = None,
+) -> AlertDesk:
     """What watches the thresholds of a session; for :class:`memtui.session.live.LiveOptions` (``attendants``).
 
     A heap picture of the first alert goes beside ``report``. What is wrong with the configuration is said on stderr,
-    unless a ``dashboard`` shows it. Raises UsageError for a URL that is none.
+    unless a ``dashboard`` shows it. ``patience_seconds``: how long its end waits for deliveries; None: a moment.
+    Raises UsageError for a URL that is none.
     """
     from memtui.analysis.alerts import AlertWatch
     from memtui.config import load
     from memtui.paths import writable_directory
     from memtui.report.alerts import alert_as_json
-    from memtui.session.alerting.desk import AlertDesk, AlertPlan
+    from memtui.session.alerting.desk import LAST_SECONDS, AlertDesk, AlertPlan
 
     configuration = load()
-    rules, problems = thresholds(args, configuration)
+    rules, problems = configured_thresholds(args, configuration)
     # A dashboard shows problems of the file itself; these are known here only.
     complain(problems if dashboard else (*configuration.problems, *problems))
     return AlertDesk(
@@ -97,16 +109,33 @@ def alert_desk(args: argparse.Namespace, *, report: Path | None = None, dashboar
             look=AlertWatch(rules).look,
             describe=alert_as_json,
             senders=_senders(args, configuration),
-            snapshot_on=args.snapshot_on or configuration.text("alerts.snapshot_on"),
+            snapshot_on=_snapshot_on(args, configuration),
             folder=report.expanduser().absolute().parent if report is not None else writable_directory(),
+            patience_seconds=LAST_SECONDS if patience_seconds is None else patience_seconds,
         )
     )
 
 
+def _snapshot_on(args: argparse.Namespace, configuration: Configuration) -> str | None:
+    """None for a command that takes no pictures."""
+    if not hasattr(args, "snapshot_on"):
+        return None
+    return args.snapshot_on or configuration.text("alerts.snapshot_on")
+
+
 def complain(problems: Iterable[str]) -> None:
-    """Say what is wrong with the configuration; it is never a reason not to go on."""
+    """Say what is wrong with the configuration, or was not delivered; it is never a reason not to go on."""
     for problem in problems:
         print(f"memtui: {problem}", file=sys.stderr)
+
+
+def complain_of(attendants: Iterable[Attendant]) -> None:
+    """Say which alerts of a session were not delivered, and why."""
+    from memtui.session.alerting.desk import AlertDesk
+
+    for one in attendants:
+        if isinstance(one, AlertDesk):
+            complain(one.problems)
 
 
 def _senders(args: argparse.Namespace, configuration: Configuration) -> tuple[tuple[str, Send], ...]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memtui.cli.alerts import add_alert_options
+from memtui.cli.alerts import add_alert_options, complain_of
 from memtui.cli.auto import attendants
 from memtui.cli.options import process_id
 from memtui.cli.program import DEMO, Kind, Program, command_line, split
@@ -79,21 +79,25 @@ def watch_target(
     from memtui.observe.eligibility import check_observable
     from memtui.session.live import LiveOptions
 
+    attending = attendants(args, report=args.report)
     common = LiveOptions(
         interval_seconds=args.interval,
         trace_frames=1 if args.trace else None,
         observe_only=observe_only,
-        attendants=attendants(args, report=args.report),
+        attendants=attending,
     )
-    if args.pid is not None:
-        check_observable(args.pid)
-        yield replace(common, pid=args.pid)
-        return
-    workload = _start(args, output)
     try:
-        yield replace(common, workload=workload, outside_only=True)
+        if args.pid is not None:
+            check_observable(args.pid)
+            yield replace(common, pid=args.pid)
+            return
+        workload = _start(args, output)
+        try:
+            yield replace(common, workload=workload, outside_only=True)
+        finally:
+            workload.end(_GRACE_SECONDS)
     finally:
-        workload.end(_GRACE_SECONDS)
+        complain_of(attending)
 
 
 def ended_well(state: State) -> bool:

@@ -1,66 +1,76 @@
-"""``memtui profile PID``: one look at a process from outside."""
+"""``memtui profile PID``: one look at a process from outside, or a short watch, against the thresholds."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from memtui.errors import EXIT_OK, MemtuiError, RefusedError, TargetDiedError
-from memtui.heap.scanner import COVERS, TypeScan, scan_types
-from memtui.model.allocation import TypeCount
+from memtui.cli.alerts import add_alert_options, alert_desk, complain, configured_thresholds
+from memtui.cli.options import duration, interval, process_id
+from memtui.cli.progress import ProgressLine
+from memtui.errors import (
+    EXIT_BROKEN,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_TARGET_DIED,
+    MemtuiError,
+    RefusedError,
+    TargetDiedError,
+    UsageError,
+)
+from memtui.heap.scanner import TypeScan, scan_types
 from memtui.model.gc import GcState
 from memtui.model.sample import Cost, Sample, Series
 from memtui.model.state import State
 from memtui.model.target import Rung
-from memtui.model.units import format_bytes, format_count, format_seconds
 from memtui.observe.eligibility import check_process, check_readable
+from memtui.observe.family import family
 from memtui.observe.gcstate import GcReader
 from memtui.observe.interpreter import Interpreter, find_interpreter
 from memtui.observe.process import ProcessReader, children
 from memtui.observe.smaps import Usage, read_classes
-from memtui.report.build import build_report
+from memtui.report.profile import Baseline, Profile, profile_as_json, profile_as_text
 from memtui.session.snapshotting import scanned_snapshot
 
-NAME = "profile"
-HELP = "one look at a process: memory, its kinds, threads, garbage collector, status"
+if TYPE_CHECKING:
+    from memtui.session.alerting.desk import AlertDesk
 
-_EPILOG = """examples:
+NAME = "profile"
+HELP = "one look at a process: memory, its kinds, growth, threads, garbage collector, status"
+
+_ABOUT = """\
+Looks at a running Python process from outside, once or (--for) for a while; nothing is changed in it or stopped. The
+status is ok, warning or critical by the thresholds that are set (memtui configure) or given here.
+"""
+_EPILOG = """\
+examples:
   memtui profile 4242 --types
-  memtui profile 4242 --json | jq .memory.rss_bytes.last"""
+  memtui profile 4242 --for 30s                        growth and trend, too
+  memtui profile 4242 --warn rss=400MB --critical rss=512MB || echo "too much memory"
+  memtui profile 4242 --json > then.json; sleep 3600; memtui profile 4242 --baseline then.json
+  memtui profile 4242 --json | jq .memory.rss_bytes.last
+
+exit codes: 0 ok or warning; 1 critical; 2 wrong usage; 3 the process cannot be looked at; 4 it ended meanwhile;
+130 interrupted (what was seen is printed).
+"""
 _TYPES_SHOWN = 20
 _MAX_TYPES_SHOWN = 500
-_WARNING_SHARE = 0.80
-_CRITICAL_SHARE = 0.90
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """One look. ``classes``, ``open_files``: None where they may not be seen. ``status``: ok, warning or critical.
-
-    ``scan``: None when types were not asked for or cannot be counted (then the state's note says why).
-    """
-
-    state: State
-    classes: Mapping[str, Usage] | None
-    open_files: int | None
-    children: tuple[int, ...]
-    status: str
-    status_reason: str
-    scan: TypeScan | None = None
+_INTERVAL_SECONDS, _WINDOW_SECONDS = 1.0, 300.0
+_DELIVERY_SECONDS = 15.0
+"""So long an alert of a single look may take to be delivered, retries included: there is nothing else to do."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.description = "Looks once at a running Python process from outside; nothing is changed in it or stopped."
+    parser.description = _ABOUT
     parser.epilog = _EPILOG
-    parser.add_argument("pid", metavar="PID", type=_pid, help="the process")
+    parser.add_argument("pid", metavar="PID", type=process_id, help="the process")
     parser.add_argument(
         "--types",
         metavar="N",
@@ -69,16 +79,105 @@ def configure(parser: argparse.ArgumentParser) -> None:
         const=_TYPES_SHOWN,
         help=f"the N most numerous types ({_TYPES_SHOWN} when N is left out), counted by scanning its memory",
     )
+    parser.add_argument("--for", dest="seconds", metavar="TIME", type=duration, help="watch for so long, such as 30s")
+    parser.add_argument(
+        "--interval",
+        metavar="TIME",
+        type=interval,
+        default=_INTERVAL_SECONDS,
+        help="between two looks of --for: 1s",
+    )
+    parser.add_argument(
+        "--window", metavar="TIME", type=duration, default=_WINDOW_SECONDS, help="the trend is that of the last: 5m"
+    )
+    parser.add_argument(
+        "--baseline", metavar="FILE", type=Path, help="compare with an earlier report instead of the first look"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document (schema memtui.report/1)")
+    add_alert_options(parser, snapshots=False)
 
 
 def run(args: argparse.Namespace) -> int:
     """Look, and print. Raises :class:`MemtuiError` when there is nothing to look at."""
-    profile = look(args.pid, args.types)
-    text = json.dumps(as_json(profile), indent=2) if args.json else "\n".join(as_text(profile))
+    from memtui.config import load
+
+    if args.seconds is not None and args.seconds < 2 * args.interval:
+        raise UsageError("--for must be at least two intervals.", why="One look shows no growth.")
+    baseline = _read_baseline(args.baseline)
+    rules, _ = configured_thresholds(args, load())
+    desk = alert_desk(args, patience_seconds=_DELIVERY_SECONDS)
+    interrupted = False
+    if args.seconds is None:
+        profile = look(args.pid, args.types)
+        profile = replace(profile, state=_attended(profile.state, desk))
+    else:
+        watched, interrupted = _watch(args, desk)
+        profile = _after(watched, args.types)
+        first = watched.series.samples[0] if len(watched.series) > 1 else None
+        baseline = baseline or (Baseline(first.rss_bytes, "the first look") if first is not None else None)
+    complain(desk.problems)
+    _print(args, replace(profile, rules=tuple(rules), baseline=baseline, window_seconds=args.window))
+    if interrupted:
+        return EXIT_INTERRUPTED
+    if profile.state.ending is not None:
+        return EXIT_TARGET_DIED
+    return EXIT_BROKEN if replace(profile, rules=tuple(rules)).status == "critical" else EXIT_OK
+
+
+def _print(args: argparse.Namespace, profile: Profile) -> None:
+    text = json.dumps(profile_as_json(profile), indent=2) if args.json else "\n".join(profile_as_text(profile))
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "replace").decode(encoding))
-    return EXIT_OK
+
+
+def _read_baseline(path: Path | None) -> Baseline | None:
+    from memtui.report.baseline import read_baseline_rss
+
+    return None if path is None else Baseline(read_baseline_rss(path), str(path))
+
+
+def _attended(state: State, desk: AlertDesk) -> State:
+    """The State of a single look with its alerts, which are delivered; what was not is said on stderr."""
+    from memtui.session.reducer import reduce
+
+    for message in (*desk.attend(state), *desk.end()):
+        state = reduce(state, message, state.now_seconds)
+    return state
+
+
+def _watch(args: argparse.Namespace, desk: AlertDesk) -> tuple[State, bool]:
+    """The last State of a watch from outside, and whether it was interrupted."""
+    from memtui.cli.signals import orderly_end
+    from memtui.session.live import LiveOptions, LiveSession
+    from memtui.session.watching import HeadlessWatch, WatchPlan
+
+    options = LiveOptions(pid=args.pid, interval_seconds=args.interval, observe_only=True, attendants=(desk,))
+    line, session, interrupted = ProgressLine(quiet=args.json), LiveSession(options), False
+    session.start()
+    try:
+        with orderly_end(session.close):
+            try:
+                # One look more than fits, so that the last one is at the end.
+                plan = WatchPlan(args.seconds + args.interval / 2, pictures=False)
+                HeadlessWatch(session, plan, line.tell).run()
+            except KeyboardInterrupt:
+                interrupted = True
+    finally:
+        line.end()
+        session.close()
+    return session.state, interrupted
+
+
+def _after(watched: State, types: int | None) -> Profile:
+    """What a watch saw, and what only a look can tell, as long as the process is there."""
+    if watched.ending is not None:
+        return Profile(watched)
+    try:
+        last = look(watched.target.pid, types)
+    except TargetDiedError:
+        return Profile(watched)
+    state = replace(watched, snapshots=last.state.snapshots, processes=last.state.processes, note=last.state.note)
+    return replace(last, state=state)
 
 
 def look(pid: int, types: int | None = None) -> Profile:
@@ -117,62 +216,12 @@ def look(pid: int, types: int | None = None) -> Profile:
         cost=Cost(tool_cpu_seconds=round(time.process_time(), 3)),
         threads=seen.threads,
         memory_limit_bytes=limit,
+        processes=family(pid),
     )
     if scan is not None:
         shown = replace(scanned_snapshot(scan, 0.0, seen.rss_bytes), number=1, types=scan.types[:types])
         state = replace(state, snapshots=(shown,))
-    return Profile(state, _classes(pid), open_files, tuple(children(pid)), *judge(seen.rss_bytes, limit), scan)
-
-
-def judge(rss_bytes: int, limit_bytes: int | None) -> tuple[str, str]:
-    """Status and the reason for it: how near RSS is to the control group's limit."""
-    if limit_bytes is None:
-        return "ok", "no limit is set"
-    share = rss_bytes / limit_bytes if limit_bytes else 1.0
-    status = "critical" if share >= _CRITICAL_SHARE else "warning" if share >= _WARNING_SHARE else "ok"
-    return status, f"RSS is {share:.0%} of the limit of {format_bytes(limit_bytes)}"
-
-
-def as_json(profile: Profile) -> dict[str, Any]:
-    """The report of one look, and what only a profile has."""
-    report = build_report(profile.state)
-    # One look shows no growth, which is not the same as none.
-    report["memory"] |= {"growth_bytes": None, "growth_percent": None}
-    return report | {
-        "status": profile.status,
-        "status_reason": profile.status_reason,
-        "profile": {
-            "note": profile.state.note or None,
-            "threads": profile.state.threads,
-            "open_files": profile.open_files,
-            "children": list(profile.children),
-            "classes": {kind: asdict(usage) for kind, usage in profile.classes.items()} if profile.classes else None,
-            "type_scan": _scan_as_json(profile.scan) if profile.scan else None,
-        },
-    }
-
-
-def as_text(profile: Profile) -> Iterator[str]:
-    """The lines that a person reads."""
-    state, target = profile.state, profile.state.target
-    uptime = state.started_at - target.started_at if target.started_at is not None else None
-    yield f"Process {target.pid}: {_printable(shlex.join(target.command))}"
-    yield f"Python {target.python or '–'}, user {target.user or '–'}, up {format_seconds(uptime)}"
-    yield f"Status: {profile.status} ({profile.status_reason})"
-    if state.note:
-        yield f"Note: {state.note}"
-    yield ""
-    yield from _memory_lines(profile)
-    yield ""
-    yield (
-        f"Threads {format_count(state.threads)}, open files {format_count(profile.open_files)}, "
-        f"children {_children(profile.children)}"
-    )
-    yield ""
-    yield from _gc_lines(state.gc)
-    if profile.scan is not None:
-        yield ""
-        yield from _type_lines(profile.scan, state.snapshots[-1].types)
+    return Profile(state, _classes(pid), open_files, tuple(children(pid)), scan=scan)
 
 
 def _look_inside(pid: int) -> tuple[Interpreter | None, GcState | None, str]:
@@ -199,77 +248,14 @@ def _scan(interpreter: Interpreter) -> tuple[TypeScan | None, str]:
         return None, str(error)
 
 
-def _scan_as_json(scan: TypeScan) -> dict[str, Any]:
-    return {
-        "covers": COVERS,
-        "objects": scan.objects,
-        "bytes_read": scan.bytes_read,
-        "swapped_bytes": scan.swapped_bytes,
-        "seconds": round(scan.seconds, 3),
-        "cpu_seconds": round(scan.cpu_seconds, 3),
-    }
-
-
-def _classes(pid: int) -> Mapping[str, Usage] | None:
+def _classes(pid: int) -> dict[str, Usage] | None:
     try:
         return read_classes(pid)
     except RefusedError:
         return None
 
 
-def _memory_lines(profile: Profile) -> Iterator[str]:
-    sample = profile.state.series.last
-    assert sample is not None
-    yield f"{'Memory':<12}{'RSS':>12}{'PSS':>12}{'USS':>12}{'swap':>12}"
-    for kind, usage in (profile.classes or {}).items():
-        if usage != Usage():
-            yield _memory_line(kind, usage.rss_bytes, usage.pss_bytes, usage.uss_bytes, usage.swap_bytes)
-    yield _memory_line("total", sample.rss_bytes, sample.pss_bytes, sample.uss_bytes, sample.swap_bytes)
-
-
-def _memory_line(name: str, *sizes: int | None) -> str:
-    return f"{'  ' + name:<12}" + "".join(f"{format_bytes(size):>12}" for size in sizes)
-
-
-def _gc_lines(gc: GcState | None) -> Iterator[str]:
-    if gc is None:
-        yield "Garbage collector: not known (see the note)"
-        return
-    survivors = f"{format_count(gc.objects)} objects survived or await a full collection"
-    yield f"Garbage collector: {'enabled' if gc.enabled else 'DISABLED'}, {survivors}"
-    columns = ("count", "threshold", "collections", "collected")
-    yield f"{'  generation':<12}" + "".join(f"{name:>12}" for name in columns) + f"{'uncollectable':>15}"
-    for number, one in enumerate(gc.generations):
-        yield (
-            f"{number:>12}{one.count:>12,}{one.threshold:>12,}{one.collections:>12,}"
-            f"{one.collected:>12,}{one.uncollectable:>15,}"
-        )
-
-
-def _type_lines(scan: TypeScan, shown: Sequence[TypeCount]) -> Iterator[str]:
-    yield f"Types, most numerous first ({COVERS})"
-    yield from (f"{one.count:>12,}  {_printable(one.type)}" for one in shown)
-    took = f"{format_bytes(scan.bytes_read)} in {format_seconds(scan.seconds)}"
-    yield f"{scan.objects:>12,}  in all, by scanning {took}"
-    if scan.swapped_bytes:
-        yield f"Not counted: objects in {format_bytes(scan.swapped_bytes)} that are swapped out"
-
-
-def _children(pids: tuple[int, ...]) -> str:
-    return f"{len(pids)} ({', '.join(map(str, pids))})" if pids else "0"
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
-
-
 def _number_of_types(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MAX_TYPES_SHOWN:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of types (1 to {_MAX_TYPES_SHOWN})")
-    return int(text)
-
-
-def _pid(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a process id")
     return int(text)

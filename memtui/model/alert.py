@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from memtui.model.target import PROCESS_BOUND
 from memtui.model.units import format_bytes, format_count, format_seconds, parse_duration, parse_size
 
 Level = Literal["warning", "critical"]
@@ -142,6 +143,8 @@ def threshold(level: Level, metric: str, written: object) -> Threshold:
         value = -1.0
     if not 0 <= value < float("inf") or (value == 0 and not known.below and metric != "processes"):
         raise ValueError(f"{str(written)!r} is no threshold for {metric}, which is in {known.unit}")
+    if metric == "processes" and value >= PROCESS_BOUND:
+        raise ValueError(f"no more than {PROCESS_BOUND} processes are counted, so that {text} are never exceeded")
     return Threshold(level, metric, value, text)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+PROCESS_BOUND = 64
+"""Processes of a tree beyond these are left out: a fork bomb must not become memtui's."""
+
 
 class Rung(str, Enum):
     """How far memtui has climbed (see the ladder of attachment in CONTRIBUTING.md)."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from memtui.model.target import ProcessFacts
-
-MOST = 64
-"""Descendants beyond these are left out: a fork bomb must not become memtui's."""
+from memtui.model.target import PROCESS_BOUND, ProcessFacts
 
 
 def family(pid: int) -> tuple[ProcessFacts, ...]:
@@ -14,7 +11,7 @@ def family(pid: int) -> tuple[ProcessFacts, ...]:
 
     try:
         root = psutil.Process(pid)
-        members = [root, *root.children(recursive=True)][:MOST]
+        members = [root, *root.children(recursive=True)][:PROCESS_BOUND]
     except psutil.Error:
         return ()
     found = []

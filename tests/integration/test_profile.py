@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,13 @@ from interpreters import Interpreter
 from observed import as_nobody, line_from, reporting, running
 
 from memtui.cli import profile
-from memtui.errors import EXIT_TARGET, RefusedError
+from memtui.errors import EXIT_TARGET, RefusedError, UsageError
+from memtui.model.alert import threshold
+from memtui.model.sample import Sample, Series
+from memtui.model.state import State
+from memtui.model.target import Target
 from memtui.observe import process as process_module
+from memtui.report.profile import Baseline, Profile, profile_as_json
 
 SCHEMA = Path(profile.__file__).parents[1] / "report" / "schema.json"
 SETUP = """
@@ -153,7 +159,7 @@ def test_what_is_no_number_of_types(number: str, capsys: pytest.CaptureFixture[s
 def test_another_users_process_is_shown_as_far_as_it_may_be_seen() -> None:
     with running(sys.executable, "-c", "print(flush=True); input()") as target:
         line_from(target)
-        seen = json.loads(as_nobody(lambda: json.dumps(profile.as_json(profile.look(target.pid)))))
+        seen = json.loads(as_nobody(lambda: json.dumps(profile_as_json(profile.look(target.pid)))))
     assert seen["observed"]["rung"] == "process"
     assert seen["memory"]["rss_bytes"]["last"] > 1 << 20
     assert seen["memory"]["uss_bytes"]["last"] is None
@@ -176,11 +182,96 @@ def test_what_is_no_pid(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err
 
 
+RULES = (threshold("warning", "limit", 80), threshold("critical", "limit", 90), threshold("critical", "rss", "2GB"))
+
+
 @pytest.mark.parametrize(
-    ("rss", "limit", "status"),
-    [(10**9, None, "ok"), (799, 1000, "ok"), (800, 1000, "warning"), (899, 1000, "warning"), (900, 1000, "critical")],
+    ("rss", "limit", "status", "words"),
+    [
+        (10**9, None, "ok", "3 thresholds are kept; no memory limit is set"),
+        (800, 1000, "ok", "3 thresholds are kept; RSS is 80 % of the limit"),
+        (801, 1000, "warning", "80.1 % (limit>80%)"),
+        (901, 1000, "critical", "90.1 % (limit>90%); RSS against"),
+        (3 * 10**9, None, "critical", "RSS is 3.0 GB (rss>2GB)"),
+    ],
 )
-def test_the_status_is_about_the_limit(rss: int, limit: int | None, status: str) -> None:
-    found, reason = profile.judge(rss, limit)
-    assert found == status
-    assert "limit" in reason
+def test_the_status_is_that_of_the_thresholds(rss: int, limit: int | None, status: str, words: str) -> None:
+    state = State(Target(1, ()), 0.0, series=Series().append(Sample(0.0, rss)), memory_limit_bytes=limit)
+    one = Profile(state, rules=RULES)
+    assert one.status == status
+    assert words in one.status_reason
+    crossed = {rule["rule"]: rule["crossed"] for rule in profile_as_json(one)["profile"]["thresholds"]}
+    assert crossed["limit>80%"] is (None if limit is None else rss > 800)
+
+
+def test_a_critical_process_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    with running(sys.executable, "-c", "print(flush=True); input()") as target:
+        line_from(target)
+        words = [str(target.pid), "--critical", "rss=1MB", "--json", "--on-alert", "exit 7"]
+        assert profile.run(parse(*words)) == 1
+        output = capsys.readouterr()
+        assert profile.run(parse(str(target.pid), "--warn", "rss=1MB", "--json")) == 0
+    seen = json.loads(output.out)
+    assert seen["status"] == "critical"
+    assert [(one["level"], one["rule"]) for one in seen["alerts"]] == [("critical", "rss>1MB")]
+    assert "rss>1MB" in seen["status_reason"]
+    assert "failed with exit code 7" in output.err
+    assert errors_of(seen) == []
+
+
+def test_a_watch_tells_growth_and_trend(capsys: pytest.CaptureFixture[str]) -> None:
+    code = (
+        "import time; print(flush=True); kept = []\nwhile 1: kept.append(bytearray(b'm') * 200_000); time.sleep(0.01)"
+    )
+    with running(sys.executable, "-c", code) as target:
+        line_from(target)
+        words = [str(target.pid), "--for", "2s", "--interval", "100ms", "--warn=rss=1MB"]
+        seen = json.loads(printed(capsys, *words, "--json"))
+    told = seen["profile"]
+    assert told["trend"]["direction"] == "growing"
+    assert told["trend"]["bytes_per_minute"] > 10**6
+    assert told["baseline"] == {"rss_bytes": seen["memory"]["rss_bytes"]["first"], "source": "the first look"}
+    assert seen["memory"]["growth_bytes"] == seen["memory"]["rss_bytes"]["last"] - told["baseline"]["rss_bytes"] > 0
+    assert seen["observed"]["samples"] >= 10
+    assert [one["rule"] for one in seen["alerts"]] == ["rss>1MB"], "one crossing is one alert"
+    assert errors_of(seen) == []
+
+
+def test_a_process_that_ends_meanwhile_is_still_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    with running(sys.executable, "-c", "import time; print(flush=True); time.sleep(1)") as target:
+        line_from(target)
+        reaper = threading.Thread(target=target.wait)
+        reaper.start()
+        code = profile.run(parse(str(target.pid), "--for", "60s", "--interval", "100ms"))
+        reaper.join()
+    assert code == 4
+    text = capsys.readouterr().out
+    assert f"Ended: Process {target.pid} ended" in text
+    assert "Growth: " in text
+
+
+def test_an_earlier_report_is_a_baseline(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "then.json"
+    with running(sys.executable, "-c", "print(flush=True); input()") as target:
+        line_from(target)
+        file.write_text(printed(capsys, str(target.pid), "--json"))
+        seen = json.loads(printed(capsys, str(target.pid), "--json", "--baseline", str(file)))
+        text = printed(capsys, str(target.pid), "--baseline", str(file))
+    assert seen["profile"]["baseline"]["source"] == str(file)
+    assert seen["memory"]["growth_percent"] is not None
+    assert f"of {file}" in text
+    file.write_text("{}")
+    with pytest.raises(UsageError, match="no report of memtui"):
+        profile.run(parse("1", "--baseline", str(file)))
+
+
+def test_growth_against_nothing_is_unknown() -> None:
+    state = State(Target(1, ()), 0.0, series=Series().append(Sample(0.0, 5)))
+    assert (Profile(state).growth_bytes, Profile(state).growth_percent) == (None, None)
+    assert Profile(state, baseline=Baseline(4, "then")).growth_percent == 25.0
+    assert profile_as_json(Profile(state))["memory"]["growth_bytes"] is None
+
+
+def errors_of(report: object) -> list[object]:
+    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")))
+    return [str(one) for one in validator.iter_errors(report)]

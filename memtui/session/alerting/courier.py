@@ -24,6 +24,7 @@ class Courier:
         self._waiting: deque[bytes] = deque()
         self._something = threading.Condition()
         self._ending = threading.Event()
+        self._sending = False
         self._thread: threading.Thread | None = None
 
     def put(self, body: bytes) -> None:
@@ -33,17 +34,23 @@ class Courier:
                 self._tell(f"An alert was not sent to the {self._name}: {QUEUE_BOUND} others wait to be sent.")
                 return
             self._waiting.append(body)
-            self._something.notify()
+            self._something.notify_all()
         if self._thread is None:
             # A daemon: what never answers must not keep memtui from ending.
             self._thread = threading.Thread(target=self._run, name=f"memtui-{self._name}", daemon=True)
             self._thread.start()
 
+    def drain(self, until: float) -> None:
+        """Wait until all is delivered, but not beyond ``until`` (a time of the monotonic clock)."""
+        with self._something:
+            while (self._waiting or self._sending) and (left := until - time.monotonic()) > 0:
+                self._something.wait(left)
+
     def close(self, until: float) -> None:
-        """Deliver what waits, but not beyond ``until`` (a time of the monotonic clock), and end."""
+        """End, and deliver at most once more what waits, but not beyond ``until``."""
         with self._something:
             self._ending.set()
-            self._something.notify()
+            self._something.notify_all()
         if self._thread is None:
             return
         self._thread.join(max(0.0, until - time.monotonic()))
@@ -57,8 +64,12 @@ class Courier:
                     if self._ending.is_set():
                         return
                     self._something.wait()
-                body = self._waiting.popleft()
+                body, self._sending = self._waiting.popleft(), True
             try:
                 self._send(body, self._ending)
             except MemtuiError as error:
                 self._tell(str(error))
+            finally:
+                with self._something:
+                    self._sending = False
+                    self._something.notify_all()

@@ -21,6 +21,7 @@ from memtui.session.pictures import default_name, save_picture
 LAST_SECONDS = 1.5
 """So long the end of a session waits for what is still to be delivered."""
 _COPY_SECONDS = 10.0
+_PROBLEMS = 5
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class AlertPlan:
     """``look`` tells which alerts a new State raises, and which (with an end) it ends; ``describe`` writes one.
 
     ``senders`` deliver what ``describe`` wrote, by the name they have for people. ``snapshot_on``: the level from
-    which on the first alert takes a heap picture, which is then copied to ``folder``.
+    which on the first alert takes a heap picture, which is then copied to ``folder``. ``patience_seconds``: so long
+    the end waits for deliveries.
     """
 
     look: Callable[[State], Sequence[Alert]]
@@ -36,6 +38,7 @@ class AlertPlan:
     senders: tuple[tuple[str, Send], ...] = ()
     snapshot_on: str | None = None
     folder: Path = Path()
+    patience_seconds: float = LAST_SECONDS
 
 
 class AlertDesk:
@@ -44,6 +47,7 @@ class AlertDesk:
     def __init__(self, plan: AlertPlan) -> None:
         self._plan = plan
         self._told: deque[str] = deque()
+        self._problems: deque[str] = deque(maxlen=_PROBLEMS)
         self._couriers = tuple(Courier(name, send, self._told.append) for name, send in plan.senders)
         self._request: Callable[[Command], None] = lambda _: None
         self._photograph_at = levels_from(plan.snapshot_on)
@@ -72,16 +76,24 @@ class AlertDesk:
 
     def end(self) -> Iterable[m.Message]:
         """Wait a moment for what is being delivered, and say what was not."""
-        until = time.monotonic() + LAST_SECONDS
+        until = time.monotonic() + self._plan.patience_seconds
+        for courier in self._couriers:
+            courier.drain(until - LAST_SECONDS)
         for courier in self._couriers:
             courier.close(until)
         if self._copier is not None:
             self._copier.join(_COPY_SECONDS)
         yield from self._reports()
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The last sentences about what was not delivered or not kept, for a front end without an event log."""
+        return tuple(self._problems)
+
     def _reports(self) -> Iterable[m.Message]:
         while self._told:
-            yield m.Noted(EventKind.ALERT, self._told.popleft())
+            self._problems.append(self._told.popleft())
+            yield m.Noted(EventKind.ALERT, self._problems[-1])
         while self._copied:
             yield self._copied.popleft()
 
