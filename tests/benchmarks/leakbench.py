@@ -20,7 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,23 +65,39 @@ def interpreter_of(collection: Path, name: str, fixed: bool) -> str:
     return out.strip().splitlines()[-1]
 
 
+@contextmanager
+def running(
+    folder: Path, python: str, options: Sequence[str] = (), environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The workload of a case at its own rate, in a process group of its own. ``options`` are those of ``python``."""
+    rate = str(read_case(folder)["default_rate"])
+    command = [python, *options, str(folder / "workload.py"), "--seconds", "0", "--rate", rate]
+    null = subprocess.DEVNULL
+    process = subprocess.Popen(
+        command, stdin=null, stdout=null, stderr=null, start_new_session=True, cwd=folder, env=environment
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def growing_process(pid: int, case: dict[str, Any]) -> int:
+    """The process that grows: that of the workload, or its newest child."""
+    if case.get("growing_process") != "child":
+        return pid
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[-1])
+
+
 def run_case(collection: Path, folder: Path, fixed: bool, seconds: float) -> Result:
     """Start the workload, diagnose it, end it."""
     case = read_case(folder)
-    python = interpreter_of(collection, folder.name, fixed)
-    command = [python, str(folder / "workload.py"), "--seconds", "0", "--rate", str(case["default_rate"])]
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=folder
-    )
-    try:
+    with running(folder, interpreter_of(collection, folder.name, fixed)) as process:
         time.sleep(START_SECONDS)
-        pid = process.pid
-        if case.get("growing_process") == "child":
-            pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[-1])
+        pid = growing_process(process.pid, case)
         return diagnose(folder.name, pid, seconds, case.get("truth", {}), bool(case.get("native")))
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def diagnose(name: str, pid: int, seconds: float, truth: dict[str, Any], native: bool) -> Result:
@@ -105,6 +123,11 @@ def diagnose(name: str, pid: int, seconds: float, truth: dict[str, Any], native:
         if keep:
             Path(keep, f"{name}.json").write_text(path.read_text())
             Path(keep, f"{name}.txt").write_text(done.stdout)
+    return judged(name, report, truth, native)
+
+
+def judged(name: str, report: dict[str, Any], truth: dict[str, Any], native: bool) -> Result:
+    """A report.json compared with the truth."""
     suspects = report["suspects"]
     right = [is_right(one, truth, native) for one in suspects[:3]]
     told = (
