@@ -62,7 +62,12 @@ class FrozenCopy:
 
     def take(self) -> dict[str, Any]:
         """Make the copy. Returns the answer; its outcome is "taken" when there is one. Raises AttemptError."""
-        return self._patiently(self._attempt)
+        answer = self._patiently(self._attempt)
+        return {
+            **answer,
+            "stopped_seconds": self.threads.stopped_seconds,
+            "longest_stop_seconds": self.threads.longest_seconds,
+        }
 
     def hold(self) -> dict[str, Any]:
         """Stop the target itself, to be read instead of a copy. Returns the answer; raises AttemptError."""

@@ -42,7 +42,7 @@ class Photo:
     target ends the copy does too: what is read from then on is empty. Raises RefusedError when it is gone already.
 
     ``stop_seconds``: how long the process stood still for it; None when it still does. ``retries``: how many moments
-    were no good ones. ``threads`` were stopped; ``left_alone`` were not. ``undisturbed``: none of these ran
+    were no good ones; with these it stood still for ``stopped_seconds`` in all, for ``longest_stop_seconds`` at once. ``threads`` were stopped; ``left_alone`` were not. ``undisturbed``: none of these ran
     meanwhile, which holds for every copy; for a held process None until it is released.
     """
 
@@ -56,6 +56,8 @@ class Photo:
             raise RefusedError("The photograph was lost before it could be read.", next_step="Try again.")
         self.is_copy: bool = answer["outcome"] == "taken"
         self.stop_seconds: float | None = answer["stop_seconds"] if self.is_copy else None
+        self.stopped_seconds: float = answer.get("stopped_seconds", 0.0)
+        self.longest_stop_seconds: float = answer.get("longest_stop_seconds", 0.0)
         self.predicted_stop_seconds = predicted_seconds
         self.retries: int = answer["retries"]
         self.threads: int = answer["threads"]
@@ -80,10 +82,16 @@ class Photo:
             answer = self._helper.finish()
             if self.is_copy:
                 self._second_stop_seconds = answer.get("stop_seconds")
+                self._stood_still(self._second_stop_seconds)
             else:
                 self.stop_seconds = answer.get("held_seconds")
                 self.undisturbed = answer.get("undisturbed")
+                self._stood_still(self.stop_seconds)
         return self._second_stop_seconds
+
+    def _stood_still(self, seconds: float | None) -> None:
+        self.stopped_seconds += seconds or 0.0
+        self.longest_stop_seconds = max(self.longest_stop_seconds, seconds or 0.0)
 
 
 @contextmanager

@@ -44,6 +44,10 @@ class Standstill:
         self._awake: set[int] = set()
         """Threads that were not asleep, just before, in calls whose interruption C code sees."""
         self._began = 0.0
+        self.stopped_seconds = 0.0
+        """All standstills together."""
+        self.longest_seconds = 0.0
+        """The longest standstill."""
 
     def stop(self, gentle: bool) -> None:
         """Stop all threads, also those that are just being started.
@@ -52,6 +56,7 @@ class Standstill:
         """
         self.left_alone.clear()
         self._awake.clear()
+        self._began = 0.0
         seen: set[int] = set()
         self._collect_late(seen)
         fresh = self._ranked(seen, gentle)
@@ -99,7 +104,9 @@ class Standstill:
                 self.late.add(tid)  # killed, or it never finished a call it was lent for
         self.stopped = []
         self._checkpoint("all-released")
-        seconds = time.monotonic() - self._began
+        seconds = time.monotonic() - self._began if self._began else 0.0
+        self.stopped_seconds += seconds
+        self.longest_seconds = max(self.longest_seconds, seconds)
         self.settle()
         return seconds
 

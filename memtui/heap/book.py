@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from memtui import errors
 from memtui.errors import MemtuiError
 from memtui.heap.apart import start_apart
+from memtui.heap.facts import facts_from
 from memtui.model.heap import (
     DuplicateText,
     HeapDiff,
@@ -85,7 +86,7 @@ class HeapBook:
 
     def facts(self) -> PictureFacts:
         """Where and when it was taken, and how large it is."""
-        return self._ask(_facts, "facts")
+        return self._ask(facts_from, "facts")
 
     def types(
         self, order: TypeOrder = "retained", search: str = "", offset: int = 0, limit: int = 200
@@ -193,10 +194,6 @@ def _error(answer: _Json) -> MemtuiError:
 
 def _rows(read: Callable[[Any], _Answer]) -> Callable[[list[Any]], tuple[_Answer, ...]]:
     return lambda rows: tuple(read(row) for row in rows)
-
-
-def _facts(answer: _Json) -> PictureFacts:
-    return PictureFacts(**{**answer, "command": tuple(answer["command"]), "notes": tuple(answer["notes"])})
 
 
 def _heap_type(answer: _Json) -> HeapType:

@@ -6,6 +6,8 @@
 ``source``        ``frozen copy``, ``stopped``, ``core file``
 ``quick``         true: types and sizes only
 ``stop_seconds``  how long the process stood still; null for a core file
+``toll``          what it cost the process: ``stopped_seconds``, ``longest_stop_seconds``, ``page_faults`` or null,
+                  ``cpu_seconds`` (an estimate); missing where nothing was asked of it
 ``rss_bytes``     of the process when it was taken, or null; so are ``uss_bytes``, ``pss_bytes``, ``swap_bytes``
 ``memory``        bytes of RSS by class of mapping, as smaps names them, or null
 ``read_bytes``    memory looked at; ``kept_bytes`` of it were analysed
@@ -23,4 +25,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from memtui.model.heap import PictureFacts, PictureToll
+
 Facts = dict[str, Any]
+
+
+def facts_from(answer: dict[str, Any]) -> PictureFacts:
+    """The facts that another process sent as JSON."""
+    toll = answer["toll"]
+    return PictureFacts(
+        **{
+            **answer,
+            "command": tuple(answer["command"]),
+            "notes": tuple(answer["notes"]),
+            "toll": None if toll is None else PictureToll(**toll),
+        }
+    )

@@ -36,7 +36,7 @@ from memtui.heap.columns import BadColumnsError, Columns, from_columns, to_colum
 from memtui.heap.facts import Facts
 from memtui.heap.graph.analysis import Analysis
 from memtui.heap.picture import Picture
-from memtui.model.heap import PictureFacts
+from memtui.model.heap import PictureFacts, PictureToll
 
 EXTENSION = ".memtui"
 FORMAT, KIND, VERSION = "memtui", "heap picture", 1
@@ -112,6 +112,7 @@ def facts_of(path: str | Path, facts: Facts) -> PictureFacts:
         quality=facts.get("quality"),
         quick=bool(facts.get("quick")),
         notes=tuple(str(note) for note in facts.get("notes", ())),
+        toll=None if facts.get("toll") is None else PictureToll(**facts["toll"]),
     )
 
 

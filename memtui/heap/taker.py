@@ -18,6 +18,7 @@ from typing import Any
 
 from memtui.attach.copy_guards import TooLongStopError
 from memtui.attach.photograph import Photo, photograph, stopped
+from memtui.attach.toll import FaultCount, count_faults, fault_seconds, faults_by_copy
 from memtui.errors import MemtuiError, RefusedError
 from memtui.heap.facts import Facts
 from memtui.heap.file import facts_of, write_picture
@@ -92,6 +93,9 @@ class Taker:
         self._plan = plan
         self._pid: int = plan["pid"]
         self._stop_seconds: float | None = None
+        self._stopped_seconds = self._longest_stop_seconds = 0.0
+        self._before: FaultCount | None = None if plan.get("faults") is None else FaultCount(*plan["faults"])
+        self._copied: FaultCount | None = None
         self._began = time.monotonic()
 
     def take(self) -> Picture:
@@ -125,6 +129,7 @@ class Taker:
             return self._finish(reader, heap.facts, heap.loaded)
 
     def _load(self, interpreter: Interpreter, binaries: Binaries, facts: Facts) -> tuple[Loaded, Facts]:
+        self._copied = self._copied or count_faults(self._pid)
         with self._photo(interpreter) as photo:
             self._stop_seconds = photo.stop_seconds
             self._step("reading")
@@ -140,6 +145,8 @@ class Taker:
                 facts = facts | {"memory": {name: usage.rss_bytes for name, usage in classes.items()}}
             photo.release()
         self._stop_seconds = photo.stop_seconds
+        self._stopped_seconds += photo.stopped_seconds
+        self._longest_stop_seconds = max(self._longest_stop_seconds, photo.longest_stop_seconds)
         source = "frozen copy" if photo.is_copy else "stopped"
         return loaded, facts | {"source": source, "stop_seconds": photo.stop_seconds, "threads": photo.threads}
 
@@ -171,6 +178,8 @@ class Taker:
             self._step("holders and retained sizes")
             analysis = analyse(picture)
         self._step("writing")
+        if self._copied is not None:
+            picture.facts["toll"] = self._toll(self._copied)
         picture.facts.update(
             seconds=round(time.monotonic() - self._began, 3),
             cpu_seconds=round(time.process_time(), 3),
@@ -178,6 +187,16 @@ class Taker:
         )
         write_picture(self._plan["path"], picture, analysis)
         return picture
+
+    def _toll(self, copied: FaultCount) -> dict[str, Any]:
+        """What it cost the process until now: most pages are written to soon after they are shared."""
+        faults = faults_by_copy(self._before, copied, count_faults(self._pid))
+        return {
+            "stopped_seconds": self._stopped_seconds,
+            "longest_stop_seconds": self._longest_stop_seconds,
+            "page_faults": faults,
+            "cpu_seconds": self._stopped_seconds + (faults or 0) * fault_seconds(),
+        }
 
     def _describe(self, interpreter: Interpreter) -> Facts:
         with ProcessReader(self._pid) as process:

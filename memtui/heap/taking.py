@@ -12,14 +12,16 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 from memtui import errors
 from memtui.attach.photograph import reap_own_copies
+from memtui.attach.toll import FaultCount, count_faults
 from memtui.errors import MemtuiError, RefusedError
 from memtui.heap.apart import start_apart
+from memtui.heap.facts import facts_from
 from memtui.model.heap import PictureFacts
 
 _STOP_SECONDS = 10.0
@@ -85,6 +87,7 @@ class PictureJob:
         Raises RefusedError (with numbers; StopTooLongError above the budget), TargetDiedError, WriteError, and
         MemtuiError when it was stopped or failed. Nothing half-written stays.
         """
+        faults = None if self._plan["core"] else count_faults(self._pid)
         with self._lock:
             if self._stopped:
                 raise self._was_stopped()
@@ -92,7 +95,7 @@ class PictureJob:
         answer: dict[str, Any] = {}
         with self._reaping(), process:
             try:
-                self._send_plan(process)
+                self._send_plan(process, faults)
                 assert process.stdout is not None
                 for line in process.stdout:
                     answer = json.loads(line)
@@ -127,10 +130,11 @@ class PictureJob:
             if session is not None:
                 reap_own_copies(session)
 
-    def _send_plan(self, process: subprocess.Popen[bytes]) -> None:
+    def _send_plan(self, process: subprocess.Popen[bytes], faults: FaultCount | None) -> None:
         assert process.stdin is not None
+        plan = self._plan | {"faults": None if faults is None else astuple(faults)}
         try:
-            process.stdin.write(json.dumps(self._plan).encode() + b"\n")
+            process.stdin.write(json.dumps(plan).encode() + b"\n")
             process.stdin.flush()  # it stays open: when memtui ends, so does the process
         except BrokenPipeError:
             pass  # its complaint is read below
@@ -144,8 +148,7 @@ class PictureJob:
 
     def _result(self, answer: dict[str, Any], complaint: bytes) -> PictureFacts:
         if "facts" in answer:
-            facts = answer["facts"]
-            return PictureFacts(**{**facts, "command": tuple(facts["command"]), "notes": tuple(facts["notes"])})
+            return facts_from(answer["facts"])
         if "error" in answer:
             kind = getattr(errors, answer["error"], RefusedError)
             error: MemtuiError = kind(answer["what"], why=answer["why"], next_step=answer["next_step"])

@@ -11,8 +11,24 @@ TypeOrder = Literal["retained", "size", "count", "name"]
 
 
 @dataclass(frozen=True, slots=True)
+class PictureToll:
+    """What a picture cost the process: how long it stood still, in all and at once, also in vain and to tidy up; how
+    many page faults the copy caused it (None: not known); its CPU time for both, of which that of the faults is
+    estimated.
+    """
+
+    stopped_seconds: float
+    longest_stop_seconds: float
+    page_faults: int | None
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class PictureFacts:
-    """The head of a picture. ``quality``: share of objects whose reference count is explained; None when unknown."""
+    """The head of a picture. ``quality``: share of objects whose reference count is explained; None when unknown.
+
+    What it cost the process: ``toll``.
+    """
 
     path: str
     pid: int
@@ -28,6 +44,7 @@ class PictureFacts:
     quality: float | None
     quick: bool
     notes: tuple[str, ...] = ()
+    toll: PictureToll | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,9 +117,16 @@ class Cost:
     """What memtui itself costs, as measured. ``None``: not measured (no agent)."""
 
     target_cpu_seconds: float | None = None
-    """CPU time of the agent thread plus its gc callbacks, inside the target."""
+    """CPU time in the target: of the agent's thread and its gc callbacks, and of heap pictures."""
     target_longest_pause_seconds: float | None = None
     """The longest stop or GIL-held stretch memtui caused, injection included."""
     target_bytes: int | None = None
     """Memory the agent holds in the target (its own estimate)."""
     tool_cpu_seconds: float = field(default=0.0)
+    """CPU time of memtui itself and of its helper processes that have ended."""
+    pictures_cpu_seconds: float | None = None
+    """The part of ``target_cpu_seconds`` for heap pictures: their stops, and an estimate for the page faults."""
+    pictures_stop_seconds: float | None = None
+    """For how long heap pictures stopped the target, all together."""
+    pictures_page_faults: int | None = None
+    """Page faults of the target because it shared its memory with frozen copies."""

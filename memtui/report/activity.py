@@ -119,6 +119,9 @@ def cost(state: State) -> dict[str, Any]:
         "target_longest_pause_seconds": state.cost.target_longest_pause_seconds,
         "target_bytes": state.cost.target_bytes,
         "tool_cpu_seconds": state.cost.tool_cpu_seconds,
+        "pictures_cpu_seconds": state.cost.pictures_cpu_seconds,
+        "pictures_stop_seconds": state.cost.pictures_stop_seconds,
+        "pictures_page_faults": state.cost.pictures_page_faults,
     }
 
 

@@ -11,6 +11,7 @@ from memtui.model.command import Command
 from memtui.model.cycles import CycleCheck
 from memtui.model.evidence import Evidence
 from memtui.model.gc import GcPauses, GcState
+from memtui.model.heap import PictureToll
 from memtui.model.native import NativeProgress, NativeResult
 from memtui.model.sample import Sample
 from memtui.model.state import EventKind, Picturing, Recording
@@ -66,6 +67,20 @@ class Paused:
     """memtui stopped a thread of the target for so long (the attach)."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PicturePaid:
+    """What a heap picture cost the target."""
+
+    toll: PictureToll
+
+
+@dataclass(frozen=True, slots=True)
+class ToolPaid:
+    """What memtui itself has cost until the end of the session."""
+
+    cpu_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +230,8 @@ Message = (
     | Climbed
     | AgentReported
     | Paused
+    | PicturePaid
+    | ToolPaid
     | AllocationsSeen
     | BaselineSet
     | Grouped

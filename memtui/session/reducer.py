@@ -81,7 +81,7 @@ def _agent_reported(message: m.AgentReported, state: State) -> State:
     longest = max(message.longest_pause_seconds, state.cost.target_longest_pause_seconds or 0.0)
     cost = replace(
         state.cost,
-        target_cpu_seconds=message.cpu_seconds,
+        target_cpu_seconds=message.cpu_seconds + (state.cost.pictures_cpu_seconds or 0.0),
         target_longest_pause_seconds=longest,
         target_bytes=message.held_bytes,
     )
@@ -92,6 +92,25 @@ def _agent_reported(message: m.AgentReported, state: State) -> State:
 def _paused(message: m.Paused, state: State) -> State:
     longest = max(message.seconds, state.cost.target_longest_pause_seconds or 0.0)
     return replace(state, cost=replace(state.cost, target_longest_pause_seconds=longest))
+
+
+@_fold.register
+def _picture_paid(message: m.PicturePaid, state: State) -> State:
+    toll, cost = message.toll, state.cost
+    cost = replace(
+        cost,
+        target_cpu_seconds=(cost.target_cpu_seconds or 0.0) + toll.cpu_seconds,
+        target_longest_pause_seconds=max(toll.longest_stop_seconds, cost.target_longest_pause_seconds or 0.0),
+        pictures_cpu_seconds=(cost.pictures_cpu_seconds or 0.0) + toll.cpu_seconds,
+        pictures_stop_seconds=(cost.pictures_stop_seconds or 0.0) + toll.stopped_seconds,
+        pictures_page_faults=(cost.pictures_page_faults or 0) + (toll.page_faults or 0),
+    )
+    return replace(state, cost=cost)
+
+
+@_fold.register
+def _tool_paid(message: m.ToolPaid, state: State) -> State:
+    return replace(state, cost=replace(state.cost, tool_cpu_seconds=message.cpu_seconds))
 
 
 @_fold.register

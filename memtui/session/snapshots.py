@@ -128,8 +128,8 @@ class SnapshotDesk:
 
     def _keep(self, pid: int, made: Pictured) -> None:
         if pid == self._pid():
-            if made.facts.stop_seconds is not None:
-                self._emit(m.Paused(made.facts.stop_seconds))
+            if made.facts.toll is not None:
+                self._emit(m.PicturePaid(made.facts.toll))
             self._emit(m.SnapshotTaken(self._with_traces(self._snapshot_of(made))))
             self._agent.compare_with(self._lines)
             for note in made.facts.notes[:_NOTES]:

@@ -86,8 +86,8 @@ class Watcher:
         except MemtuiError as error:
             self._note = str(error)
 
-    def look(self, at_seconds: float) -> tuple[Message, ...]:
-        """One look. Raises TargetDiedError when the watched process is gone and nothing of it is left to watch."""
+    def look(self, at_seconds: float, tool_cpu_seconds: float) -> tuple[Message, ...]:
+        """One look, at which memtui itself has cost ``tool_cpu_seconds``. Raises TargetDiedError when the watched process is gone and nothing of it is left to watch."""
         changes = self._follow()
         sample = self._reader.sample()
         gc = self._read_gc()
@@ -103,7 +103,7 @@ class Watcher:
             ),
             gc,
             sample.threads,
-            time.process_time(),
+            tool_cpu_seconds,
         )
         return (*changes, looked, *self._forks(), *self._family())
 
@@ -201,7 +201,7 @@ class NothingToWatch:
         """Raises TargetDiedError."""
         raise TargetDiedError(f"Process {self.pid} has ended.")
 
-    def look(self, at_seconds: float) -> tuple[Message, ...]:
+    def look(self, at_seconds: float, tool_cpu_seconds: float) -> tuple[Message, ...]:
         """Raises TargetDiedError."""
         raise TargetDiedError(f"Process {self.pid} has ended.")
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memtui.errors import TargetError, WriteError
+from memtui.session.own_cost import reaped_cpu_seconds
 from memtui.session.spawn import open_terminal, set_size, spawn
 from memtui.session.tail import Tail
 
@@ -74,6 +75,8 @@ class Workload:
         self.output_path = output_path
         self.output_error: WriteError | None = None
         """Why the output file is incomplete, when it is."""
+        self.cpu_seconds = 0.0
+        """CPU time it took, once it has ended and was waited for."""
         self._process = process
         self._terminal = terminal
         self._terminal_quiet = False
@@ -202,7 +205,9 @@ class Workload:
 
     def _reap(self) -> None:
         if self._process.returncode is None:
+            before = reaped_cpu_seconds()
             self._process.wait()
+            self.cpu_seconds = reaped_cpu_seconds() - before
 
     def _read_terminal(self) -> bytes:
         if self._terminal is None:
