@@ -42,8 +42,9 @@ class Photo:
     target ends the copy does too: what is read from then on is empty. Raises RefusedError when it is gone already.
 
     ``stop_seconds``: how long the process stood still for it; None when it still does. ``retries``: how many moments
-    were no good ones; with these it stood still for ``stopped_seconds`` in all, for ``longest_stop_seconds`` at once. ``threads`` were stopped; ``left_alone`` were not. ``undisturbed``: none of these ran
-    meanwhile, which holds for every copy; for a held process None until it is released.
+    were no good ones; with these it stood still for ``stopped_seconds`` in all, for ``longest_stop_seconds`` at once.
+    ``threads`` were stopped; ``left_alone`` were not. ``undisturbed``: none of these ran meanwhile, which holds for
+    every copy; for a held process None until it is released.
     """
 
     def __init__(self, answer: dict[str, Any], files: list[int], predicted_seconds: float, helper: CameraLink | None):

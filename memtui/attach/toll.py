@@ -1,8 +1,9 @@
 """What a frozen copy costs the process that was copied, beyond the moment for which it stands still.
 
 While two processes share memory, the first write to each page is a page fault in which the kernel copies it (or, when
-the other is gone, only takes note): ``do_wp_page`` in ``mm/memory.c``. Their number is known, ``minflt`` of ``proc(5)``,
-but for those the process would have had anyway; what one takes is measured in this process. So it is an estimate.
+the other is gone, only takes note): ``do_wp_page`` in ``mm/memory.c``. Their number is known, ``minflt`` of
+``proc(5)``, but for those the process would have had anyway; what one takes is measured in this process. So it is an
+estimate.
 """
 
 from __future__ import annotations

@@ -87,7 +87,10 @@ class Watcher:
             self._note = str(error)
 
     def look(self, at_seconds: float, tool_cpu_seconds: float) -> tuple[Message, ...]:
-        """One look, at which memtui itself has cost ``tool_cpu_seconds``. Raises TargetDiedError when the watched process is gone and nothing of it is left to watch."""
+        """One look; memtui itself has cost ``tool_cpu_seconds`` so far.
+
+        Raises TargetDiedError when the watched process is gone and nothing of it is left to watch.
+        """
         changes = self._follow()
         sample = self._reader.sample()
         gc = self._read_gc()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import fields, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from interpreters import Interpreter, current
 
 from memtui.errors import RefusedError
 from memtui.heap.picture import Picture
+from memtui.heap.read.image import Image
 from memtui.heap.read.layout import ABSENT, Layout, layout_for
 
 VERSIONS = ((3, 8), (3, 9), (3, 10), (3, 11), (3, 12), (3, 13))
@@ -86,3 +88,22 @@ def test_a_quick_picture_is_checked_too() -> None:
         for name in ("tp_basicsize", "tp_base", "ascii_size", "heap_type_size", "list_allocated"):
             with pytest.raises(RefusedError):
                 heap.read(replace(heap.layout, **{name: getattr(heap.layout, name) + SHIFT_BYTES}), quick=True)
+
+
+def test_variables_of_c_code_that_look_like_a_huge_tuple_hold_nothing() -> None:
+    """A count, a class and a number, at the end of a library's data: modules that Cython makes have such."""
+    with frozen(current().path, "-c", "import ctypes; print(1, flush=True); input()") as heap:
+        before = heap.read(heap.layout)
+        address = before.nodes.addresses[before.types.nodes[before.types.names.index("tuple")]]
+        words, starts = heap.image.words.copy(), heap.image.first_words
+        changed = 0
+        for number, (region, behind) in enumerate(pairwise(heap.image.regions)):
+            place = slice(starts[number + 1] - 8, starts[number + 1] - 5)
+            if region.is_static and region.end < behind.start and not words[place].any():
+                words[place] = 90_000, address, 100_000
+                changed += 1
+        assert changed
+        image = Image(words, heap.image.regions, heap.image.read)
+        after = replace(heap, image=image).read(heap.layout)
+    assert len(after.edges) == len(before.edges)
+    assert (after.nodes.addresses == before.nodes.addresses).all()

@@ -52,7 +52,11 @@ def test_two_pictures_and_who_holds_what_came_between(one: Interpreter) -> None:
         assert threads(process.pid) == 1, "nothing was put in"
         assert state.rung is Rung.OBSERVE
         assert state.picturing is None
-        assert state.cost.target_longest_pause_seconds == max(first.stop_seconds or 0.0, second.stop_seconds or 0.0)
+        tolls = [first.toll, second.toll]
+        assert state.cost.target_longest_pause_seconds == max(one.longest_stop_seconds for one in tolls if one)
+        assert (first.stop_seconds or 0.0) <= state.cost.target_longest_pause_seconds
+        assert state.cost.target_cpu_seconds == sum(one.cpu_seconds for one in tolls if one)
+        assert state.cost.pictures_page_faults is not None
         assert "objects" in texts(state)[-1]
         assert "the process was stopped for" in texts(state)[-1]
         counts = {row.type: row.count for row in state.snapshots[1].types}

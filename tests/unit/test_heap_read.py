@@ -63,6 +63,13 @@ def test_what_follows_without_a_gap(image: Image) -> None:
         assert image.seamless_ends[number] - image.first_words[number] == length // 8
 
 
+@given(images(), st.lists(st.integers(0, 1 << 40), max_size=20))
+def test_the_first_word_from_an_address(image: Image, others: list[int]) -> None:
+    borders = [at + more for one in image.regions for at in (one.start, one.end) for more in (-8, -1, 0, 1, 8)]
+    addresses = np.array([*others, *borders], np.uint64)
+    assert image.first_from(addresses).tolist() == np.searchsorted(image.words, addresses).tolist()
+
+
 @given(st.lists(st.integers(0, 7), max_size=30))
 def test_ranges(counts: list[int]) -> None:
     positions, owners = ranges(np.array(counts, np.int64))

@@ -50,6 +50,7 @@ class Image:
         joined = np.append(starts[1:] == ends[:-1], False)
         self.seamless_ends: Indices = _last_of_runs(self.first_words[1:], joined)
         """By region: one behind the last word of what follows it without a gap in the addresses."""
+        self._starts: Words = starts.astype(np.uint64)
         self._shifts = starts - (self.first_words[:-1] << 3)
         self._clusters, self._pages = _page_table(self.regions, self.first_words)
         self._page_view, self._word_view = self._pages.data, words.data  # many times as fast for single words
@@ -80,6 +81,13 @@ class Image:
         regions = np.searchsorted(self.first_words, indices, side="right") - 1
         addresses: Words = ((indices << 3) + self._shifts[regions]).astype(np.uint64)
         return addresses
+
+    def first_from(self, addresses: Words) -> Indices:
+        """Index of the first word at or behind each address."""
+        regions = np.searchsorted(self._starts, addresses, side="right") - 1
+        into = (addresses - self._starts[np.maximum(regions, 0)] + np.uint64(7)) >> np.uint64(3)
+        found: Indices = np.minimum(self.first_words[regions] + into.astype(np.int64), self.first_words[regions + 1])
+        return np.where(regions >= 0, found, 0)
 
     def region_of(self, indices: Indices) -> Indices:
         """Number of the region of each word."""

@@ -178,18 +178,26 @@ def in_front_bytes(classes: Classes, layout: Layout) -> Indices:
 
 
 def _fits(image: Image, found: Objects) -> Flags:
-    """Whether the body may end where it does (a body may go on in the next region, which need not be adjacent)."""
-    room = (image.first_words[image.region_of(found.index) + 1] - found.index) * 8
-    return (found.body_bytes <= room + _LARGEST_OVERHANG_BYTES) & (found.size_bytes >= 16)
+    """Whether the body may end where it does (a body may go on in the next region, which need not be adjacent).
+
+    Not so in the data of a file: variables of C code that hold a class and a number look like a huge object there.
+    """
+    regions = image.region_of(found.index)
+    room = np.where(
+        found.static,
+        (image.seamless_ends[regions] - found.index) * 8,
+        (image.first_words[regions + 1] - found.index) * 8 + _LARGEST_OVERHANG_BYTES,
+    )
+    fits: Flags = (found.body_bytes <= room) & (found.size_bytes >= 16)
+    return fits
 
 
 def _outermost(image: Image, classes: Classes, found: Objects) -> Objects:
     """Drop what lies inside another object, from left to right, and what cannot be one beside tracked objects."""
     order = np.argsort(found.index, kind="stable") if (np.diff(found.index) < 0).any() else slice(None)
     found = Objects(*(getattr(found, one.name)[order] for one in fields(found)))
-    end = found.index + ((found.body_bytes + 7) >> 3)
-    # Untouched pages of a large buffer are not in the image: what follows there is not in its body.
-    end = np.minimum(end, image.seamless_ends[image.region_of(found.index)])
+    # Untouched pages of a large buffer are not in the image: where it ends is told by addresses.
+    end = image.first_from(image.addresses(found.index) + found.body_bytes.astype(np.uint64))
     end[classes.kinds[found.row] == Kind.TYPE] = 0  # their bodies overlap nothing, but are not known exactly
     alive = ~_runs_over_tracked(found, end) & ~_count_is_pointer(image, found.index)
     for _ in range(_MOST_ROUNDS):
