@@ -151,7 +151,7 @@ class LiveSession:
             entry_cost=entry_cost(self._options.via),
             memory_limit_bytes=self._watcher.memory_limit_bytes(),
             output=Output() if self._workload else None,
-            cost=Cost(tool_cpu_seconds=self._own_cpu_seconds()),
+            cost=Cost(tool_cpu_seconds=tool_cpu_seconds(self._workload)),
         )
         self._tape.begin(self._state)
         self._selector.register(self._inbox.fd, selectors.EVENT_READ, self._woken)
@@ -189,9 +189,6 @@ class LiveSession:
     def _deliver(self, item: _Item) -> None:
         if not self._inbox.put(item) and isinstance(item, Attached):
             item.link.close()  # an attach that took longer than the wait for it
-
-    def _own_cpu_seconds(self) -> float:
-        return tool_cpu_seconds(self._workload)
 
     def _clock(self) -> float:
         return round(time.monotonic() - self._began, 6)  # what is recorded gets no longer than it is precise
@@ -233,7 +230,7 @@ class LiveSession:
 
     def _look(self) -> None:
         try:
-            self._fold_seen(self._watcher.look(self._clock(), self._own_cpu_seconds()))
+            self._fold_seen(self._watcher.look(self._clock(), tool_cpu_seconds(self._workload)))
             self._agent.tick(self._watcher.cpu_seconds())
             self._climb_if_wanted()
         except TargetDiedError:
@@ -316,7 +313,7 @@ class LiveSession:
 
     def _rss_now(self) -> int | None:
         try:
-            self._fold_seen(self._watcher.look(self._clock(), self._own_cpu_seconds()))
+            self._fold_seen(self._watcher.look(self._clock(), tool_cpu_seconds(self._workload)))
         except MemtuiError:
             return None
         last = self._state.series.last
@@ -394,7 +391,7 @@ class LiveSession:
         for one in self._options.attendants:
             for message in one.end():
                 self._fold(message)
-        self._fold(m.ToolPaid(self._own_cpu_seconds()))
+        self._fold(m.ToolPaid(tool_cpu_seconds(self._workload)))
         for item in self._inbox.close():
             if isinstance(item, Attached):
                 item.link.close()
