@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -42,6 +43,11 @@ def writable_directory() -> Path:
 def user_themes() -> Path:
     """The user's own theme directory (may not exist)."""
     return config_dir() / "themes"
+
+
+def default_file(pid: int, at: float, suffix: str) -> Path:
+    """``memtui-PID-YYYYmmdd-HHMMSS`` and the suffix in a writable directory, by the local time of ``at`` (epoch)."""
+    return writable_directory() / f"memtui-{pid}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(at))}{suffix}"
 
 
 def _xdg(variable: str, otherwise: str) -> Path:

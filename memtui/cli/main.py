@@ -28,6 +28,8 @@ COMMANDS = {
     "diagnostics": "memtui.cli.diagnostics",
     "soak": "memtui.cli.soak",
     "native": "memtui.cli.native",
+    "record": "memtui.cli.record",
+    "report": "memtui.cli.report",
     "configure": "memtui.cli.configure",
 }
 """Name of a command, and the module that has ``HELP``, ``configure(parser)`` and ``run(args)`` for it.

@@ -21,12 +21,12 @@ class ProgressLine:
         """Whether it is a line that changes in its place, on a terminal."""
         return self._terminal
 
-    def tell(self, what: str, fraction: float) -> None:
-        """``what`` is being done, and this part (0 to 1) of the whole is over."""
+    def tell(self, what: str, fraction: float | None) -> None:
+        """``what`` is being done, and this part (0 to 1) of the whole is over; None: there is no end in sight."""
         if self._terminal:
-            full = round(_BAR * fraction)
-            bar = "#" * full + "." * (_BAR - full)
-            line = f"[{bar}] {100 * fraction:3.0f} % {what}"[: _columns() - 1]
+            full = round(_BAR * (fraction or 0.0))
+            bar = "" if fraction is None else f"[{'#' * full}{'.' * (_BAR - full)}] {100 * fraction:3.0f} % "
+            line = f"{bar}{what}"[: _columns() - 1]
             print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
         elif not self._quiet and what != self._told:
             print(f"memtui: {what}", file=sys.stderr, flush=True)

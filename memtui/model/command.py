@@ -114,6 +114,37 @@ class StopRecording:
     """End the recording."""
 
 
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Let a recording run, or hold it still. At its end it begins again."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetSpeed:
+    """Play so many seconds of a recording in a second."""
+
+    speed: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeekTo:
+    """Go to a moment of a recording, in session time; to its begin or end when that lies outside."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeekEvent:
+    """Go to the next event of a recording, or to the one before."""
+
+    forward: bool
+
+
+PlaybackCommand = Play | SetSpeed | SeekTo | SeekEvent
+"""What only a session that plays a recording does."""
+
 Command = (
     ClimbToAgent
     | StartTracing
@@ -129,4 +160,5 @@ Command = (
     | SendInput
     | StartRecording
     | StopRecording
+    | PlaybackCommand
 )

@@ -93,7 +93,7 @@ class Recording:
 class Playback:
     """Where the playing of a recording is. All times are those of the session that was recorded.
 
-    ``speed``: seconds of it in a second. ``gaps``: stretches of it that are lost, as the file was damaged.
+    ``speed``: seconds of it in a second. ``marks``: when something was logged.
     """
 
     path: str
@@ -102,7 +102,7 @@ class Playback:
     at_seconds: float
     playing: bool
     speed: float
-    gaps: tuple[tuple[float, float], ...] = ()
+    marks: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 from memtui.atomic import replace_file
 from memtui.errors import WriteError
 from memtui.model.state import State
-from memtui.paths import writable_directory
+from memtui.paths import default_file
 
 _ADVICE = {
     errno.ENOENT: ("Its directory does not exist", "Create the directory, or name another file."),
@@ -57,12 +56,8 @@ def render(report: dict[str, Any]) -> bytes:
 
 
 def default_path(state: State) -> Path:
-    """``memtui-PID-YYYYmmdd-HHMMSS.json``, by the local time of the State.
-
-    In the current directory, or in the directory for temporary files when that one cannot be written to.
-    """
-    when = time.strftime("%Y%m%d-%H%M%S", time.localtime(state.started_at + state.now_seconds))
-    return writable_directory() / f"memtui-{state.target.pid}-{when}.json"
+    """Where a report goes that nobody named a file for."""
+    return default_file(state.target.pid, state.started_at + state.now_seconds, ".json")
 
 
 def _explain(error: Exception) -> tuple[str, str]:

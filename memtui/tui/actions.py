@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from textual.binding import Binding
 
-Scope = Literal["app", "dashboard", "diff", "heap", "leaks", "native"]
+Scope = Literal["app", "dashboard", "diff", "heap", "leaks", "native", "replay"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("collect", "g", "Gc", "Run a full garbage collection in the process"),
     Action("export", "e", "Export", "Write everything gathered so far to a JSON report"),
     Action("native", "n", "Native", "Have memray record for a while which C code does not free; again: stop it"),
+    Action(
+        "record",
+        "r",
+        "Record",
+        "Record the session into a file that memtui open plays; again to stop",
+        in_footer=False,
+    ),
     Action("pause", "p", "Pause", "Hold the picture still; data go on being gathered", "dashboard"),
     Action(
         "filter", "slash", "Filter", "Show only the allocations whose place or source contains a text", "dashboard"
@@ -86,6 +93,16 @@ ACTIONS: tuple[Action, ...] = (
     Action("leak-expect", "x", "Expected", "Call a suspect expected, in every run, or take that back", "leaks"),
     Action("leak-back", "escape", "Back", "Back to the dashboard", "leaks"),
     Action("native-back", "escape", "Back", "Back to the dashboard", "native"),
+    Action("play", "space", "Play", "Play a recording, or hold it", "replay"),
+    Action("slower", "minus", "Slower", "Play slower", "replay"),
+    Action("faster", "plus", "Faster", "Play faster", "replay"),
+    Action("step-back", "comma", "-10s", "Ten seconds back", "replay"),
+    Action("step-forward", "full_stop", "+10s", "Ten seconds on", "replay"),
+    Action("leap-back", "less_than_sign", "-1m", "A minute back", "replay", in_footer=False),
+    Action("leap-forward", "greater_than_sign", "+1m", "A minute on", "replay", in_footer=False),
+    Action("event-back", "left_square_bracket", "Previous", "To the event before", "replay"),
+    Action("event-forward", "right_square_bracket", "Next", "To the next event", "replay"),
+    Action("go-to", "g", "Go to", "To a moment: 50%, 12:30, 90s, +5m; 0 to 9 go to tenths", "replay"),
     Action("palette", "ctrl+p", "Palette", "Every command by name, themes included", in_footer=False),
 )
 
@@ -97,8 +114,14 @@ RESERVED_KEYS = frozenset(
 )  # fmt: skip
 """Keys that move, choose, close and leave: no action may take them."""
 
-_SCREENS_IN_ONE_ROW: tuple[Scope, ...] = ("diff", "heap", "leaks", "native")
-_KEY_NAMES = {"question_mark": "?", "slash": "/", "escape": "esc"}
+_SCREENS_IN_ONE_ROW: tuple[Scope, ...] = ("diff", "heap", "leaks")
+TOLD_ELSEWHERE: tuple[Scope, ...] = ("native", "replay")
+"""Not in the README: one key that is always the same, and the keys that ``memtui open --help`` tells."""
+_KEY_NAMES = {
+    "question_mark": "?", "slash": "/", "escape": "esc", "minus": "-", "plus": "+", "equals_sign": "=", "comma": ",",
+    "full_stop": ".", "less_than_sign": "<", "greater_than_sign": ">", "left_square_bracket": "[",
+    "right_square_bracket": "]",
+}  # fmt: skip
 
 
 def bindings(scope: Scope) -> list[Binding]:
@@ -133,7 +156,7 @@ def markdown_table() -> str:
     rows = [
         f"| `{key_name(one.key)}` | `{one.id}` | {one.tooltip} |"
         for one in ACTIONS
-        if one.scope not in _SCREENS_IN_ONE_ROW
+        if one.scope not in (*_SCREENS_IN_ONE_ROW, *TOLD_ELSEWHERE)
     ]
     rows += [_row_of(scope) for scope in _SCREENS_IN_ONE_ROW]
     return "\n".join(["| key | action | what it does |", "|---|---|---|", *rows])

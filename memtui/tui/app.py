@@ -16,9 +16,20 @@ from textual.screen import Screen
 from memtui.analysis.diagnosis.diagnose import Diagnosis
 from memtui.errors import EXIT_INTERRUPTED, MemtuiError, WriteError
 from memtui.model.alert import Alert
-from memtui.model.command import ClimbToAgent, CollectGarbage, Command, StartTracing, StopTracing, TakeSnapshot
+from memtui.model.allocation import Snapshot
+from memtui.model.command import (
+    ClimbToAgent,
+    CollectGarbage,
+    Command,
+    StartRecording,
+    StartTracing,
+    StopRecording,
+    StopTracing,
+    TakeSnapshot,
+)
 from memtui.model.state import EVENT_BOUND, Event, EventKind, State
 from memtui.model.suspect import Suspect
+from memtui.paths import default_file
 from memtui.session.expected import load_expected, save_expected
 from memtui.session.interface import Session
 from memtui.tui.actions import Scope, bindings, shown_actions
@@ -104,7 +115,8 @@ class MemtuiApp(App[None]):
     @property
     def hidden(self) -> list[str]:
         """Actions that mean nothing here."""
-        return ["snapshot", "trace", "collect", "export", "attach", "leaks", "native"] if self.files else []
+        without = ["snapshot", "trace", "collect", "export", "record", "attach", "leaks", "native"]
+        return without if self.files else []
 
     def on_mount(self) -> None:
         """Look at the session from now on."""
@@ -125,14 +137,18 @@ class MemtuiApp(App[None]):
 
     def on_state_changed(self, _: StateChanged) -> None:
         """Show the newest State on the screen that is on top."""
+        self._tell_news()
+        if isinstance(self.screen, StateScreen):
+            self.screen.refresh_view()
+
+    def _tell_news(self) -> None:
+        """Show what wants to be seen at once, on whatever screen."""
         question = self.session.state.question
         if question is not None and question.number > self._asked:
             self._asked = question.number
             self._confirm(question.text, question.command)
         self._native.look(self.session.state)
         self._tell_alerts()
-        if isinstance(self.screen, StateScreen):
-            self.screen.refresh_view()
 
     def _tell_alerts(self) -> None:
         """Show alerts that are new for a while, and ring the bell if the user wants it."""
@@ -163,7 +179,7 @@ class MemtuiApp(App[None]):
         """Our actions that work on ``screen``, and the choice of a theme."""
         scopes: list[Scope] = ["app", "dashboard"] if isinstance(screen, DashboardScreen) else ["app"]
         for one in shown_actions(scopes):
-            if one.id != "palette":
+            if one.id != "palette" and one.id not in self.hidden:
                 target = screen if one.scope == "dashboard" else self
                 yield SystemCommand(one.label, one.tooltip, getattr(target, f"action_{one.method}"))
         many = partial(self._ask_of_session, StartTracing(TRACEBACK_FRAMES))
@@ -189,6 +205,17 @@ class MemtuiApp(App[None]):
     def action_snapshot(self) -> None:
         """Take a snapshot; the session asks back when it would stop the process for long."""
         self._ask_of_session(TakeSnapshot())
+
+    def action_record(self) -> None:
+        """Begin or end a recording; also of a process that has ended, for what there is of it."""
+        state = self.session.state
+        if self.files or state.playback is not None:
+            self.notify(_NO_PROCESS)
+        elif state.recording is not None:
+            self.session.request(StopRecording())
+        else:
+            path = default_file(state.target.pid, state.started_at + state.now_seconds, ".memtui")
+            self.session.request(StartRecording(str(path)))
 
     def action_collect(self) -> None:
         """Collect garbage, with a question first when it would stop the process for long."""
@@ -229,6 +256,10 @@ class MemtuiApp(App[None]):
             save_expected(self.expected)
         except WriteError as error:
             self.log_locally(EventKind.ERROR, str(error))
+
+    def comparable(self, snapshot: Snapshot) -> Snapshot:
+        """A snapshot with what can be compared of it now."""
+        return snapshot
 
     def ask(self, command: Command) -> None:
         """Ask something of the session, for a screen."""
@@ -306,11 +337,19 @@ class FilesApp(MemtuiApp):
     files: ClassVar[bool] = True
 
 
+def _application(session: Session, files: bool) -> type[MemtuiApp]:
+    if session.state.playback is None:
+        return FilesApp if files else MemtuiApp
+    from memtui.tui.replaying import ReplayApp
+
+    return ReplayApp
+
+
 def run_dashboard(session: Session, settings: Settings, exporter: Exporter, *, files: bool = False) -> int:
     """Show ``session`` until the user quits; returns 0, or 130 after Ctrl-C. The caller starts and closes it."""
     if settings.ascii:
         replace_what_cannot_be_encoded()
-    app = (FilesApp if files else MemtuiApp)(session, exporter=exporter, settings=settings)
+    app = _application(session, files)(session, exporter=exporter, settings=settings)
     app.run()
     # Without a code nobody asked it to leave: its main task was cancelled, as asyncio does on SIGINT.
     return EXIT_INTERRUPTED if app.return_code is None else app.return_code

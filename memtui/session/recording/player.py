@@ -54,6 +54,11 @@ class Player:
         """The State at the end."""
         return self.state_at(float("inf"))
 
+    def event_times(self) -> tuple[float, ...]:
+        """When something was logged, in order; of very many events within one chapter, the last ones."""
+        states = [*map(self.file.first_state, self.file.chapters), self.last_state()]
+        return tuple(sorted({event.at_seconds for state in states for event in state.events}))
+
     def states(self) -> Iterator[tuple[Timed | None, State]]:
         """All States from the first to the last, each with the message that led to it (None: a chapter's first)."""
         for chapter in self.file.chapters:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from memtui.errors import MemtuiError
-from memtui.model.command import StartRecording, StopRecording
+from memtui.model.command import PlaybackCommand, StartRecording, StopRecording
 from memtui.model.state import EventKind, Recording, State
 from memtui.model.units import format_bytes
 from memtui.session import messages as m
 from memtui.session.recording.recorder import Recorder
 
-TapeCommand = StartRecording | StopRecording
+TapeCommand = StartRecording | StopRecording | PlaybackCommand
 
 
 class Tape:
@@ -33,10 +33,10 @@ class Tape:
             self._recorder.add(message, state)
 
     def obey(self, command: TapeCommand, state: Callable[[], State]) -> None:
-        """Begin or end a recording; nothing when there is one, or none."""
+        """Begin or end a recording; nothing when there is one, or none. Of a live session nothing is played."""
         if isinstance(command, StopRecording):
             self._stop()
-        elif self._recorder is None:
+        elif isinstance(command, StartRecording) and self._recorder is None:
             try:
                 recorder = Recorder(command.path)
             except MemtuiError as error:

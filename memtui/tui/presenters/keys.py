@@ -14,11 +14,20 @@ _OWN_KEYS_FIRST: tuple[Scope, ...] = ("diff", "heap", "leaks", "native")
 
 
 def footer(
-    scope: Scope, keys: Mapping[str, str], width: int, *, hidden: Iterable[str] = (), first: Iterable[str] = ()
+    scope: Scope,
+    keys: Mapping[str, str],
+    width: int,
+    *,
+    hidden: Iterable[str] = (),
+    first: Iterable[str] = (),
+    also: Iterable[Scope] = (),
 ) -> Line:
-    """The keys of a screen, as many as fit; those to leave and to get help, and ``first``, come first."""
+    """The keys of a screen, as many as fit; those to leave and to get help, and ``first``, come first.
+
+    ``also``: other scopes whose keys work on it.
+    """
     without = set(hidden)
-    actions = [one for one in shown_actions(("app", scope)) if one.in_footer and one.id not in without]
+    actions = [one for one in shown_actions(("app", scope, *also)) if one.in_footer and one.id not in without]
     leading = ("quit", "help", *first)
     own_first = sorted(
         actions, key=lambda one: (one.id not in leading, scope in _OWN_KEYS_FIRST and one.scope == "app")
@@ -29,9 +38,9 @@ def footer(
 def key_lines(keys: Mapping[str, str], width: int) -> list[Line]:
     """Every key with what it does."""
     lines: list[Line] = []
-    for one in shown_actions(("app", "dashboard", *_OWN_KEYS_FIRST)):
+    for one in shown_actions(("app", "dashboard", *_OWN_KEYS_FIRST, "replay")):
         texts = wrap(one.tooltip, max(10, width - _KEY_WIDTH - _LABEL_WIDTH - 1))
-        where = f"  ({one.scope})" if one.scope in _OWN_KEYS_FIRST else ""
+        where = f"  ({one.scope})" if one.scope in (*_OWN_KEYS_FIRST, "replay") else ""
         for number, text in enumerate(texts):
             key, label = (key_of(one, keys), one.label) if number == 0 else ("", "")
             tail = where if number == len(texts) - 1 else ""

@@ -60,6 +60,9 @@ def status(state: State, width: int, *, paused: bool = False) -> Line:
     if paused:
         marks += [Span(" PAUSED ", "busy"), " "]
     marks += standing_alerts(state)
+    if state.recording is not None:
+        since = state.now_seconds - state.recording.since_seconds
+        marks += [Span(" REC ", "busy"), Span(f" {format_seconds(since)}  ")]
     if state.picturing is not None:
         marks += [Span(_progress(state.picturing), "accent"), Span(f" {clean(state.picturing.step)}", "warn"), "  "]
     if state.native_progress is not None:
@@ -100,7 +103,7 @@ def standing_alerts(state: State) -> list[str | Span]:
 
 def _next_step(state: State, room: int) -> Line:
     """What the next rung adds and costs, when it can be climbed and nothing more urgent is said."""
-    if state.ending or state.note or state.busy or state.picturing or state.native_progress:
+    if state.ending or state.note or state.busy or state.picturing or state.native_progress or state.playback:
         return ()
     texts: tuple[str, ...] = ()
     if state.rung is Rung.OBSERVE:

@@ -52,7 +52,10 @@ class DashboardScreen(StateScreen[None]):
 
     def compose(self) -> ComposeResult:
         """All panels; the style sheet decides which of them show."""
-        for name in ("identity", "status", "figures", "spark", "gc-line", "growth-line"):
+        for name in ("identity", "status", "playback"):
+            yield Lines(id=name)
+        yield Input(placeholder="go to 50%, 12:30, 90s or +5m; enter goes, esc stays", id="moment", compact=True)
+        for name in ("figures", "spark", "gc-line", "growth-line"):
             yield Lines(id=name)
         with Container(id="middle"):
             yield _panel("chart-panel", "memory over time", RssChart(id="chart"))

@@ -182,7 +182,9 @@ class DiffScreen(BookScreen[None]):
     def _pair(self) -> _Pair | None:
         taken = {one.number: one for one in self.state.snapshots}
         first, second = taken.get(self._first or 0), taken.get(self._second or 0)
-        return None if first is None or second is None else (first, second)
+        if first is None or second is None:
+            return None
+        return self.memtui.comparable(first), self.memtui.comparable(second)
 
     def _by(self, pair: _Pair) -> differences.By:
         """The grouping asked for, where these two snapshots know it; else the one that tells most."""

@@ -22,7 +22,7 @@ from memtui.tui.screens.detail import TextScreen
 from memtui.tui.widgets.lines import Lines
 from memtui.tui.widgets.table import LineTable, Row
 
-_ELSEWHERE = ("trace", "collect", "attach", "leaks", "heap", "diff", "export")
+_ELSEWHERE = ("record", "trace", "collect", "attach", "leaks", "heap", "diff", "export")
 """Keys that work here too, and are left out of the last row to make room for those of this screen."""
 
 
@@ -65,7 +65,9 @@ class LeaksScreen(StateScreen[None]):
         """The verdict may have changed."""
         width = self.size.width
         self.query_one("#identity", Lines).show([process.identity(state, width)])
-        self.query_one("#keys", Lines).show([keys.footer("leaks", self.settings.keys, width, hidden=_ELSEWHERE)])
+        self.query_one("#keys", Lines).show(
+            [keys.footer("leaks", self.settings.keys, width, hidden=[*_ELSEWHERE, *self.memtui.hidden])]
+        )
         diagnosis = self.memtui.diagnosis(state)
         verdict = self.query_one("#verdict", Lines)
         reasons = [part for told in diagnosis.verdict.reasons for part in wrap(clean(told), verdict.size.width - 2)]
