@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from memtui.session.alerting.desk import AlertDesk
     from memtui.session.interface import Attendant
 
-ALERT_OPTIONS = ("--warn", "--critical", "--on-alert", "--webhook", "--snapshot-on")
+ALERT_OPTIONS = ("--warn", "--warning", "--critical", "--on-alert", "--webhook", "--snapshot-on")
 """The options that take a value, for commands that cut their command line up themselves."""
 
 _RULES = """\
@@ -26,16 +26,15 @@ time_to_limit=10m (less is left), gc_pause=200ms (needs the agent), processes=8;
 crossing is one alert: it is in the event log, in the report, and goes to COMMAND and URL. Defaults of all these are
 set by memtui configure (warning.rss, critical.growth, alerts.webhook, ...).\
 """
-_OPTIONS: tuple[tuple[str, Level], ...] = (("--warn", "warning"), ("--critical", "critical"))
+_NAMES: dict[Level, tuple[str, ...]] = {"warning": ("--warn", "--warning"), "critical": ("--critical",)}
 
 
 def add_threshold_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """``--warn`` and ``--critical``."""
     group = parser.add_argument_group("thresholds and alerts", _RULES)
-    for option, level in _OPTIONS:
-        group.add_argument(
-            option, metavar="RULE", type=_rule(level), action="append", default=[], help=f"{level} at this threshold"
-        )
+    for level, names in _NAMES.items():
+        about = f"{level} at this threshold"
+        group.add_argument(*names, metavar="RULE", type=_rule(level), action="append", default=[], help=about)
     return group
 
 
@@ -102,13 +101,15 @@ def alert_desk(
 
     configuration = load()
     rules, problems = configured_thresholds(args, configuration)
-    # A dashboard shows problems of the file itself; these are known here only.
-    complain(problems if dashboard else (*configuration.problems, *problems))
+    senders = _senders(args, configuration, problems)
+    if not dashboard:  # which shows the problems of the file itself, and these in its event log
+        complain((*configuration.problems, *problems))
     return AlertDesk(
         AlertPlan(
             look=AlertWatch(rules).look,
             describe=alert_as_json,
-            senders=_senders(args, configuration),
+            senders=senders,
+            problems=tuple(problems) if dashboard else (),
             snapshot_on=_snapshot_on(args, configuration),
             folder=report.expanduser().absolute().parent if report is not None else writable_directory(),
             patience_seconds=LAST_SECONDS if patience_seconds is None else patience_seconds,
@@ -138,7 +139,9 @@ def complain_of(attendants: Iterable[Attendant]) -> None:
             complain(one.problems)
 
 
-def _senders(args: argparse.Namespace, configuration: Configuration) -> tuple[tuple[str, Send], ...]:
+def _senders(
+    args: argparse.Namespace, configuration: Configuration, problems: list[str]
+) -> tuple[tuple[str, Send], ...]:
     from memtui.session.alerting.command import AlertCommand
     from memtui.session.alerting.webhook import Webhook, check_url
 
@@ -153,7 +156,7 @@ def _senders(args: argparse.Namespace, configuration: Configuration) -> tuple[tu
         except UsageError as error:
             if args.webhook is not None:
                 raise
-            complain([f"Configuration {configuration.settings['alerts.webhook'].origin}: {error}"])
+            problems.append(f"Configuration {configuration.settings['alerts.webhook'].origin}: {error}")
         else:
             senders.append(("webhook", Webhook(url, configuration.number("alerts.webhook_seconds") or 1.0)))
     return tuple(senders)

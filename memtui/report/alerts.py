@@ -1,12 +1,14 @@
-"""One alert as JSON: what a command gets on its stdin and a webhook is sent."""
+"""Alerts for people in a few words, and one as JSON: what a command gets on its stdin and a webhook is sent."""
 
 from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator
 
-from memtui.model.alert import METRICS, Alert
+from memtui.model.alert import LEVELS, METRICS, Alert
 from memtui.model.state import State
+from memtui.model.units import format_seconds
 from memtui.report.times import iso
 
 SCHEMA = "memtui.alert/1"
@@ -35,3 +37,12 @@ def alert_as_json(alert: Alert, state: State) -> bytes:
         },
     }
     return json.dumps(document, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+def alerts_in_words(state: State) -> Iterator[tuple[str, str]]:
+    """For each level at which a threshold was crossed: its name, the first alert, and how many more there were."""
+    for level in LEVELS:
+        found = [one for one in state.alerts if one.level == level]
+        if found:
+            more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+            yield level, f"{found[0].text} after {format_seconds(found[0].at_seconds)}{more}"

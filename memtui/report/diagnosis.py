@@ -12,6 +12,7 @@ from memtui.analysis.diagnosis.diagnose import Diagnosis
 from memtui.model.state import State
 from memtui.model.suspect import Suspect
 from memtui.model.units import format_bytes, format_seconds
+from memtui.report.alerts import alerts_in_words
 from memtui.report.cycles import cycles_as_text
 from memtui.report.pictures import printable
 from memtui.report.traced import traced_suspects
@@ -89,6 +90,8 @@ def diagnosis_as_text(state: State, diagnosis: Diagnosis, obstacle: str = "", un
     if obstacle:
         yield from wrapped(f"The heap was not looked into: {printable(obstacle)}", "  ")
     yield from _numbers(state, diagnosis)
+    for level, text in alerts_in_words(state):
+        yield from wrapped(f"{level.capitalize()}: {printable(text)}", "")
     yield from suspect_lines(diagnosis)
     if not diagnosis.suspects and not obstacle:
         yield ""

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from memtui.analysis.soak import SoakResult
-from memtui.model.alert import LEVELS
 from memtui.model.state import State
 from memtui.model.units import format_bytes, format_seconds
+from memtui.report.alerts import alerts_in_words
 from memtui.report.build import build_report
 from memtui.report.diagnosis import suspect_lines, wrapped
 from memtui.report.pictures import printable
@@ -119,12 +119,7 @@ def figures(soak: SoakReport) -> Iterator[tuple[str, str]]:
     pauses = [one.picture.stop_seconds for one in soak.state.snapshots if one.picture and one.picture.stop_seconds]
     stops = f", {len(pauses)} heap pictures (stopped for {max(pauses) * 1000:.1f} ms at most)" if pauses else ""
     yield "looks", f"{series.looks}{stops}"
-    for level in LEVELS:
-        crossed = [one for one in soak.state.alerts if one.level == level]
-        if crossed:
-            first = f"{crossed[0].text} after {format_seconds(crossed[0].at_seconds)}"
-            more = f", and {len(crossed) - 1} more" if len(crossed) > 1 else ""
-            yield level, f"{printable(first)}{more}"
+    yield from ((level, printable(text)) for level, text in alerts_in_words(soak.state))
     if soak.snapshot is not None:
         yield "snapshot", soak.snapshot
     if soak.recording is not None:

@@ -220,6 +220,10 @@ def test_what_goes_wrong_is_an_event_and_not_fatal(holder: Callable[[AlertPlan],
     assert target.state.ending is None
 
 
+def test_problems_of_the_configuration_are_events_of_a_dashboard(holder: Callable[[AlertPlan], Holder]) -> None:
+    assert holder(plan(problems=("critical.rss makes no sense",))).told("critical.rss makes no sense")
+
+
 def test_the_first_critical_alert_takes_a_picture(holder: Callable[[AlertPlan], Holder], tmp_path: Path) -> None:
     target = holder(plan("rss>60MiB", "!rss>100MiB", snapshot_on="critical", folder=tmp_path))
     target.hold(70)

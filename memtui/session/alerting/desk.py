@@ -28,13 +28,14 @@ _PROBLEMS = 5
 class AlertPlan:
     """``look`` tells which alerts a new State raises, and which (with an end) it ends; ``describe`` writes one.
 
-    ``senders`` deliver what ``describe`` wrote, by the name they have for people. ``snapshot_on``: the level from
-    which on the first alert takes a heap picture, which is then copied to ``folder``. ``patience_seconds``: so long
-    the end waits for deliveries.
+    ``problems`` are put into the event log first: thresholds that make no sense. ``senders`` deliver what was
+    described, by the name they have for people. ``snapshot_on``: the level from which on the first alert takes a heap
+    picture, which is then copied to ``folder``. ``patience_seconds``: so long the end waits for deliveries.
     """
 
     look: Callable[[State], Sequence[Alert]]
     describe: Callable[[Alert, State], bytes]
+    problems: tuple[str, ...] = ()
     senders: tuple[tuple[str, Send], ...] = ()
     snapshot_on: str | None = None
     folder: Path = Path()
@@ -46,7 +47,7 @@ class AlertDesk:
 
     def __init__(self, plan: AlertPlan) -> None:
         self._plan = plan
-        self._told: deque[str] = deque()
+        self._told: deque[str] = deque(plan.problems)
         self._problems: deque[str] = deque(maxlen=_PROBLEMS)
         self._couriers = tuple(Courier(name, send, self._told.append) for name, send in plan.senders)
         self._request: Callable[[Command], None] = lambda _: None
