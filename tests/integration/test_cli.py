@@ -249,7 +249,7 @@ def test_every_option_of_run_that_takes_a_value_is_known_to_do_so(tmp_path: Path
     parser = Parser()
     configure_run(parser)
     values = {"--interval": "2s", "--grace": "2s", "--trace": "7", "--snapshot-on": "critical"}
-    values |= {"--warning": "rss=1GB", "--critical": "rss=1GB"}
+    values |= {"--warning": "rss=1GB", "--critical": "rss=1GB", "--cooldown": "2s"}
     for action in parser._actions:
         option = action.option_strings[-1] if action.option_strings else ""
         if option and action.nargs != 0:

@@ -128,7 +128,7 @@ def test_alerts_are_told() -> None:
         Alert(20.0, "critical", "rss>150MB", 170e6),
     )
     told = dict(figures(soak(1.0, alerts=alerts)))
-    assert told["warning"] == "RSS is 114.4 MiB (rss>100MB) after 5 s"
+    assert told["warning"] == "RSS is 120.0 MB (rss>100MB) after 5 s"
     assert told["critical"].endswith("after 9 s, and 1 more")
 
 
