@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from memtui.analysis.rss_trend import Growth, rss_growth
 from memtui.api.cleaning import clean_up
-from memtui.api.process import OwnProcess
+from memtui.api.process import OwnProcess, memory_limit_bytes
 from memtui.model.cleanup import CleanupLevel, CleanupOutcome
 from memtui.model.sample import Series
 from memtui.model.state import State
@@ -65,7 +65,7 @@ class MemoryMonitor:
     ) -> None:
         self._lock = threading.RLock()
         self._process = OwnProcess()
-        self.critical_bytes = _size(critical) or round(CRITICAL_SHARE * self._available())
+        self.critical_bytes = _size(critical) or round(CRITICAL_SHARE * _available_bytes())
         self.warning_bytes = _size(warning) or round(self.critical_bytes * WARNING_SHARE / CRITICAL_SHARE)
         if not 0 < self.warning_bytes <= self.critical_bytes:
             raise ValueError(f"warning={warning} is not below critical={critical}")
@@ -135,10 +135,11 @@ class MemoryMonitor:
                 return True
             return level == "critical" and self._last[1] == "warning"
 
-    def _available(self) -> int:
-        limit = self._process.memory_limit_bytes()
-        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        return machine if limit is None else min(limit, machine)
+
+def _available_bytes() -> int:
+    limit = memory_limit_bytes()
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return machine if limit is None else min(limit, machine)
 
 
 def _size(value: int | str | None) -> int | None:

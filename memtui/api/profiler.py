@@ -110,7 +110,6 @@ class MemoryProfiler:
                 self._seen_pauses = _pauses(pauses)
                 pauses.remove()
             self._tracing.release(self._token)
-            self._process.close()
         join()
         return self
 
@@ -155,11 +154,7 @@ class MemoryProfiler:
 
         In asyncio a large heap is counted better elsewhere: ``await asyncio.to_thread(profiler.take_snapshot)``.
         """
-        process = OwnProcess()
-        try:
-            taken = looks.take(process, label, types=types, collect=collect)
-        finally:
-            process.close()
+        taken = looks.take(label, types=types, collect=collect)
         with self._lock:
             self._snapshots.append(taken)
         return taken
@@ -295,7 +290,7 @@ class MemoryProfiler:
         self._lock = threading.RLock()
         self._tracker.renew_lock()
         self._series, self._pauses = Series(), None
-        self._process.close()
+        self._process = OwnProcess()
         if any(one[1] is self._token for one in tracing.holders):
             tracing.holders.clear()
             tracemalloc.stop()

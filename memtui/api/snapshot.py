@@ -7,13 +7,15 @@ import os
 import sys
 import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from memtui.agent.heap import count_types
+from memtui.agent.heap import count_types, type_name
 from memtui.agent.pauses import Held
 from memtui.agent.tracing import Tracing
+from memtui.agent.wire import TooBusy
 from memtui.api.process import OwnProcess, collector_state
 from memtui.model.allocation import Allocation, Frame, TypeCount
 from memtui.model.gc import GcState
@@ -91,11 +93,7 @@ class MemorySnapshot:
         >>> snapshot.label, snapshot.rss_bytes > 1_000_000, snapshot.type_counts["dict"] > 0
         ('before', True, True)
         """
-        process = OwnProcess()
-        try:
-            return take(process, label, types=types, collect=collect, top=top)
-        finally:
-            process.close()
+        return take(label, types=types, collect=collect, top=top)
 
     def top_types(self, limit: int = 10) -> tuple[TypeCount, ...]:
         """The types with most objects."""
@@ -126,15 +124,13 @@ class MemorySnapshot:
         }
 
 
-def take(
-    process: OwnProcess, label: str | None = None, *, types: bool = True, collect: bool = False, top: int = 25
-) -> MemorySnapshot:
-    """A snapshot, see :meth:`MemorySnapshot.take`; ``process`` reads the memory."""
+def take(label: str | None = None, *, types: bool = True, collect: bool = False, top: int = 25) -> MemorySnapshot:
+    """A snapshot, see :meth:`MemorySnapshot.take`."""
     began = time.monotonic()
     if collect:
         gc.collect()
     counts, objects = count_objects() if types else ({}, None)
-    seen = process.look(time.monotonic())
+    seen = OwnProcess().look(time.monotonic())
     tracing = tracemalloc.is_tracing()
     traced, peak = tracemalloc.get_traced_memory() if tracing else (None, None)
     return MemorySnapshot(
@@ -158,18 +154,37 @@ def take(
 
 def count_objects() -> tuple[dict[str, int], int]:
     """The objects that the collector tracks by type (the most frequent types), and their number in all."""
-    answer = count_types(gc.get_objects(), [], MOST_TYPES)
+    try:
+        answer = count_types(gc.get_objects(), [], MOST_TYPES)
+    except TooBusy:
+        answer = {"types": _count_at_once(), "objects": len(gc.get_objects())}
     counts = {
         name.removeprefix("builtins."): count for name, count in answer["types"] if not name.startswith(_OWN_TYPES)
     }
     return counts, answer["objects"]
 
 
+def _count_at_once() -> list[tuple[str, int]]:
+    """Where C code keeps the GIL for seconds, all is counted the next time that this thread has it."""
+    kinds = list(map(type, gc.get_objects()))
+    known = {id(kind): kind for kind in kinds}  # not by the type itself: a metaclass may have a hash of its own
+    names: Counter[str] = Counter()
+    for key, count in Counter(map(id, kinds)).items():
+        names[type_name(known[key])] += count
+    return names.most_common(MOST_TYPES)
+
+
 def top_allocations(limit: int) -> tuple[Allocation, ...]:
-    """The lines that hold most traced memory, without memtui's own; empty while tracemalloc is off."""
+    """The lines that hold most traced memory, without memtui's own.
+
+    Empty while tracemalloc is off, and where C code keeps the GIL for seconds.
+    """
     if not tracemalloc.is_tracing():
         return ()
-    table = Tracing(Held(), OWN_FILES).allocations("line", limit)
+    try:
+        table = Tracing(Held(), OWN_FILES).allocations("line", limit)
+    except TooBusy:
+        return ()
     files = table["files"]
     return tuple(
         Allocation(tuple(Frame(files[index], line) for index, line in frames), size, count)

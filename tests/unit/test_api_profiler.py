@@ -16,7 +16,11 @@ import pytest
 
 from memtui import MemoryProfiler
 from memtui.agent import tracing
+from memtui.agent.wire import TooBusy
+from memtui.api.process import OwnProcess
 from memtui.api.thresholds import Crossing
+from memtui.errors import RefusedError
+from memtui.observe.access import read_proc
 
 MIB = 1024 * 1024
 
@@ -334,3 +338,53 @@ def test_many_threads_use_one_profiler() -> None:
     wait_until(lambda: threading.active_count() == 1)
     assert failures == []
     assert profiler.tracked_objects_report()["alive"] == 0
+
+
+def test_where_the_gil_is_kept_for_long_objects_are_counted_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_busy(*_: object) -> None:
+        raise TooBusy
+
+    usual = MemoryProfiler().object_counts()
+    monkeypatch.setattr("memtui.api.snapshot.count_types", too_busy)
+    monkeypatch.setattr("memtui.agent.tracing.sizes_by_traceback", too_busy)
+    counts = MemoryProfiler().object_counts()
+    assert counts["dict"] == pytest.approx(usual["dict"], rel=0.2)
+    with MemoryProfiler(trace_frames=1) as profiler:
+        assert profiler.take_snapshot().allocations == ()
+
+
+def test_no_file_stays_open() -> None:
+    """A program may close all of its files, and open others under their numbers, while it is profiled."""
+    before = sorted(os.listdir("/proc/self/fd"))
+    with MemoryProfiler(interval_seconds=0.01) as profiler:
+        wait_until(lambda: len(profiler.samples) >= 2)
+        with profiler._lock:
+            assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_exact_figures_are_left_out_where_they_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pid: int, name: str, what: str) -> bytes:
+        if name == "smaps_rollup":
+            raise RefusedError("no")
+        return read_proc(pid, name, what)
+
+    monkeypatch.setattr("memtui.api.process.read_proc", refuse)
+    snapshot = MemoryProfiler().take_snapshot(types=False)
+    assert snapshot.rss_bytes > MIB
+    assert snapshot.uss_bytes is snapshot.pss_bytes is snapshot.swap_bytes is None
+
+
+def test_dear_figures_are_read_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[str]()
+
+    def dear(pid: int, name: str, what: str) -> bytes:
+        asked.append(name)
+        time.sleep(0.01 * (name == "smaps_rollup"))
+        return read_proc(pid, name, what)
+
+    monkeypatch.setattr("memtui.api.process.read_proc", dear)
+    process = OwnProcess()
+    looks = [process.look(float(number)) for number in range(5)]
+    assert asked == ["smaps_rollup", *["statm"] * 4]
+    assert len({one.uss_bytes for one in looks}) == 1
+    assert all(abs(one.rss_bytes - looks[0].rss_bytes) < 8 * MIB for one in looks)

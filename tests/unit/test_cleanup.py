@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jsonschema
 import pytest
 from states import TARGET, empty_state
 
+from memtui.agent.cleanup import trim
 from memtui.errors import ChannelError, TargetDiedError
 from memtui.model.alert import Alert, Level
 from memtui.model.cleanup import CleanupLevel, CleanupOutcome, CleanupStep
@@ -300,3 +303,43 @@ def test_a_clean_up_by_somebody_else_counts(state_home: Path) -> None:
     auto.attend(watched(alert("critical")))
     assert asked == []
     assert state_home.exists()
+
+
+class FakeLibrary(ModuleType):
+    """The C half of ctypes, on another machine."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__("_ctypes")
+        self.error = error
+
+    def dlopen(self, name: None, flags: int) -> int:
+        return 1
+
+    def dlsym(self, handle: int, name: str) -> int:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (None, "without ctypes"),
+        (FakeLibrary(OSError("undefined symbol")), "not glibc"),
+        (
+            FakeLibrary(RuntimeError("an audit hook said no")),
+            "does not allow it (RuntimeError: an audit hook said no)",
+        ),
+    ],
+)
+def test_why_the_c_library_was_not_asked(
+    module: ModuleType | None, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "_ctypes", module)  # type: ignore[arg-type]
+    done = trim()
+    assert words in done["error"]
+    assert done["trimmed"] is None
+
+
+def test_the_c_library_gives_memory_back() -> None:
+    done = trim()
+    assert done["error"] is None
+    assert type(done["trimmed"]) is bool
