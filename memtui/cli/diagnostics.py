@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     from memtui.cli.dashboard import check_report_path
 
     check_report_path(args.report)
-    with watch_target(args) as options:
+    with watch_target(args, beside=args.report) as options:
         return _watch(args, options)
 
 

@@ -70,16 +70,17 @@ def parse_watch(parser: argparse.ArgumentParser, arguments: list[str], command: 
 
 @contextmanager
 def watch_target(
-    args: argparse.Namespace, *, output: Path | None = None, observe_only: bool = False
+    args: argparse.Namespace, *, output: Path | None = None, observe_only: bool = False, beside: Path | None = None
 ) -> Iterator[LiveOptions]:
     """Options for a session on the process that ``args`` name, or on the program: started, and ended afterwards.
 
-    ``output``: the file for what the program prints. Raises MemtuiError when it cannot be watched or started.
+    ``output``: the file for what the program prints; ``beside``: the file beside which pictures of alerts are kept.
+    Raises MemtuiError when it cannot be watched or started.
     """
     from memtui.observe.eligibility import check_observable
     from memtui.session.live import LiveOptions
 
-    attending = attendants(args, report=args.report)
+    attending = attendants(args, report=beside)
     common = LiveOptions(
         interval_seconds=args.interval,
         trace_frames=1 if args.trace else None,

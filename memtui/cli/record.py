@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
     recorder = Recorder(args.file) if args.file is not None else None
     try:
-        with watch_target(args, output=args.output, observe_only=args.observe_only) as options:
+        with watch_target(args, output=args.output, observe_only=args.observe_only, beside=args.file) as options:
             pid = options.pid if options.workload is None else options.workload.pid
             assert pid is not None
             recorder = recorder or Recorder(default_file(pid, time.time(), ".memtui"))

@@ -152,7 +152,7 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.report, args.junit, args.markdown):
         check_report_path(path)
     plan = _plan(args)
-    with watch_target(args, output=args.output, observe_only=args.observe_only) as options:
+    with watch_target(args, output=args.output, observe_only=args.observe_only, beside=args.report) as options:
         return soak(args, plan, options)
 
 

@@ -45,4 +45,6 @@ def alerts_in_words(state: State) -> Iterator[tuple[str, str]]:
         found = [one for one in state.alerts if one.level == level]
         if found:
             more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-            yield level, f"{found[0].text} after {format_seconds(found[0].at_seconds)}{more}"
+            at = found[0].at_seconds
+            when = f"after {format_seconds(at)}" if at >= 1 else "at the first look"
+            yield level, f"{found[0].text} {when}{more}"

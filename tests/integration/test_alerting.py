@@ -363,6 +363,17 @@ def test_headless_commands_take_the_options(tmp_path: Path, capsys: pytest.Captu
     assert [one["rule"] for one in alerts] == ["rss>1MB"]
 
 
+def test_a_recording_holds_the_alerts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "run.memtui"
+    words = ["--warn", "rss=1MB", "--on-alert", "exit 3", "--", sys.executable, "-c", "import time; time.sleep(2)"]
+    assert run(["record", "--quiet", "-o", str(file), *words]) == 0
+    assert "failed with exit code 3" in capsys.readouterr().err
+    assert run(["report", str(file), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [one["rule"] for one in report["alerts"]] == ["rss>1MB"]
+    assert any("failed with exit code 3" in one["text"] for one in report["events"])
+
+
 @pytest.mark.parametrize("words", [["--warn", "rss"], ["--critical", "size=3"], ["--webhook", "ftp://x"]])
 def test_wrong_options_are_refused(words: list[str]) -> None:
     assert run(["diagnostics", *words, str(os.getpid())]) == 2

@@ -27,6 +27,7 @@ from memtui.model.gc import GcPauses
 from memtui.model.sample import Sample
 from memtui.model.state import State
 from memtui.model.target import Ending, ProcessFacts
+from memtui.report.alerts import alerts_in_words
 
 RULE = threshold("warning", "rss", 100)
 LEFT = threshold("critical", "time_to_limit", "100s")
@@ -240,3 +241,12 @@ def test_an_alert_says_what_was_measured() -> None:
     assert Alert(0.0, "warning", "rss>60MB", 62_500_000).text == "RSS is 62.5 MB (rss>60MB)"
     assert Alert(0.0, "warning", "rss>50MiB", 62_500_000).text == "RSS is 59.6 MiB (rss>50MiB)"
     assert Alert(0.0, "warning", "newer>3", 4).text == "newer>3: 4"
+
+
+def test_alerts_are_told_in_a_few_words() -> None:
+    first, second = Alert(0.02, "critical", "rss>60MB", 62e6), Alert(5.0, "warning", "uss>60MB", 62e6)
+    state = replace(GROWING, alerts=(first, second, replace(first, at_seconds=9.0)))
+    assert list(alerts_in_words(state)) == [
+        ("warning", "USS is 62.0 MB (uss>60MB) after 5 s"),
+        ("critical", "RSS is 62.0 MB (rss>60MB) at the first look, and 1 more"),
+    ]
