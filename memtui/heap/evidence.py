@@ -85,7 +85,7 @@ class _Looks:
             objects=tuple(int(column[paths].sum()) for column in self._counts),
             elements=tuple(int(column[row.holder]) for column in self._elements) if row.is_container else None,
             bound=self._bound(node, last.chains),
-            types=self._gained([path for path, more in grown if more > 0]),
+            types=self._gained([path for path, more in grown if more > 0], row.holder),
             retained_bytes=int(last.analysis.retained[node]) if row.is_single else None,
             imported=growth.is_import(row.holder),
             samples=self._samples(grown),
@@ -99,15 +99,18 @@ class _Looks:
         """Growth by type, whoever holds them."""
         return _changes(_by_type(self._shelves[0]), _by_type(self._last))
 
-    def _gained(self, paths: list[int]) -> tuple[GrownType, ...]:
+    def _gained(self, paths: list[int], holder: int) -> tuple[GrownType, ...]:
         totals: dict[str, list[int]] = {}
+        elements: set[str] = set()
         for path in paths:
             name = self._last.type_names[self._last.paths.tree.types[path]]
+            if self._last.paths.tree.parents[path] == holder:
+                elements.add(name)
             total = totals.setdefault(name, [0, 0])
             total[0] += int(self._counts[-1][path] - self._counts[0][path])
             total[1] += int(self._sizes[-1][path] - self._sizes[0][path])
         rows = [
-            GrownType(name, count, size, name in self._metaclasses)
+            GrownType(name, count, size, name in self._metaclasses, name in elements)
             for name, (count, size) in totals.items()
             if count > 0
         ]
@@ -173,6 +176,7 @@ def _look(shelf: Shelf, at_seconds: float) -> Look:
         allocated_bytes=sum(one for one in used if one is not None) if any(used) else None,
         free_bytes=sum(one for one in free if one is not None) if any(used) else None,
         stop_seconds=facts.get("stop_seconds"),
+        threads=facts.get("threads"),
     )
 
 

@@ -23,16 +23,20 @@ class Look:
     allocated_bytes: int | None
     free_bytes: int | None
     stop_seconds: float | None
+    threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GrownType:
-    """Objects of one type that a holder gained from the first look to the last. ``is_class``: they are classes."""
+    """Objects of one type that a holder gained from the first look to the last. ``is_class``: they are classes;
+    ``is_element``: at least some of them are elements of the container itself.
+    """
 
     type: str
     objects: int
     size_bytes: int
     is_class: bool = False
+    is_element: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,6 +236,20 @@ def test_classes_and_callers_explain_only_what_nothing_else_does(heap: Heap, mai
     assert one
 
 
+def test_what_a_function_works_with_just_now_explains_only_what_nothing_else_does(heap: Heap, main: int) -> None:
+    span, other = heap.add("list"), heap.add("list")
+    for one in (span, other):
+        heap.root(one, "thread 1 f() value stack", Group.FRAMES)
+    heap.root(span, "thread 1 context", Group.INTERPRETER)
+    frame = heap.value(main, "frame", heap.add("frame"))
+    rows = heap.link(frame, Link.LOCAL, heap.add("list"), NOBODY)
+    assert texts(heap, span)[0] == "thread 1 context"
+    assert texts(heap, other)[0] == "thread 1 f() value stack"
+    assert texts(heap, rows)[0] == "__main__.frame.<value stack>"
+    heap.root(rows, "thread 1 main() local 'rows'", Group.FRAMES)
+    assert texts(heap, rows)[0] == "thread 1 main() local 'rows'"
+
+
 def test_holders_lead_to_roots(heap: Heap) -> None:
     random = np.random.default_rng(7)
     for _ in range(3000):

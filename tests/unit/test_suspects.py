@@ -95,6 +95,26 @@ def test_memory_that_is_no_object_is_native() -> None:
     assert (split.native_bytes, split.objects_bytes, split.unexplained_bytes) == (15 * MIB, 0, 0)
 
 
+def test_stacks_of_new_threads_are_no_native_leak() -> None:
+    seen = looks((0, 0, 0, 0), tuple(2 * one for one in GROWING))
+    assert [one.kind for one in find_suspects(evidence(None, looks=seen))] == ["native"]
+    seen = tuple(replace(look, threads=10 + 50 * number) for number, look in enumerate(seen))
+    assert find_suspects(evidence(None, looks=seen)) == ()
+
+
+def test_the_type_is_that_of_the_elements_before_what_hangs_on_them() -> None:
+    types = (
+        GrownType("bytearray", 300, 3 * MIB),
+        GrownType("asyncio.locks.Event", 300, MIB),
+        GrownType("collections.deque", 300, MIB),
+        GrownType("shop.Connection", 300, 1000, is_element=True),
+    )
+    (found,) = find_suspects(evidence(holder(GROWING, MORE, types=types)))
+    assert found.type == "shop.Connection"
+    (found,) = find_suspects(evidence(holder(GROWING, MORE, types=types[:3])))
+    assert found.type == "asyncio.locks.Event"
+
+
 def test_memory_that_allocators_keep_is_fragmentation_and_no_leak() -> None:
     kept = looks((MIB,) * 4, (10 * MIB, 15 * MIB, 20 * MIB, 25 * MIB), (0, 5 * MIB, 10 * MIB, 15 * MIB))
     found = find_suspects(evidence(None, looks=kept))

@@ -37,8 +37,10 @@ _TASKS = (
     "async_generator",
 )  # fmt: skip
 _BUILTIN_CONTAINERS = frozenset(
-    ("dict", "list", "tuple", "set", "cell", "str", "int", "float", "bytes", "bytearray", "C memory")
-)
+    ("dict", "list", "tuple", "set", "cell", "str", "int", "float", "bytes", "bytearray", "C memory",
+     "collections.deque", "collections.OrderedDict", "collections.defaultdict", "collections.Counter",
+     "functools._lru_list_elem", "weakref.ReferenceType", "weakref.KeyedRef")
+)  # fmt: skip
 SAVED_HOLDER = "gc.garbage"
 """Where the collector puts what it cannot, or is told not to, free."""
 _OWN_BOUND = (
@@ -108,11 +110,14 @@ def main_types(holder: GrownHolder) -> set[str]:
 
 
 def telling_type(holder: GrownHolder) -> str | None:
-    """The type that says most about what was gained: the program's own before Python's containers and texts."""
+    """The type that says most about what was gained: the program's own before Python's containers and texts.
+
+    Of several the type of the container's elements, then the one with most bytes.
+    """
     many = [one for one in holder.types if one.type in main_types(holder)]
     own = [one for one in many if one.type not in _BUILTIN_CONTAINERS]
     qualified = [one for one in own if "." in one.type]
     for some in (qualified, own, many):
         if some:
-            return max(some, key=lambda one: one.size_bytes).type
+            return max(some, key=lambda one: (one.is_element, one.size_bytes)).type
     return None

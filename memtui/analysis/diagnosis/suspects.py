@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from memtui.analysis.diagnosis.categories import ADVICE, categorise, is_bounded, telling_type
 from memtui.analysis.diagnosis.growth import MIN_LOOKS, Course, course
-from memtui.analysis.diagnosis.split import native_growth
+from memtui.analysis.diagnosis.split import native_growth, stack_growth
 from memtui.model.allocation import Allocation, Frame
 from memtui.model.evidence import Evidence, GrownHolder, Look
 from memtui.model.suspect import Category, Suspect, SuspectKind
@@ -141,14 +141,16 @@ def _native(evidence: Evidence, times: Sequence[float]) -> Suspect | None:
     known = [value for value in values if value is not None]
     if len(known) < len(values) or first.anonymous_bytes is None:
         return None
-    grown = course(known, times)
+    stacks = [stack_growth(first, look) for look in evidence.looks]
+    grown = course([max(0, value - stack) for value, stack in zip(known, stacks, strict=True)], times)
     share = min(1.0, grown.total / _growth_of_all(evidence))
     if grown.total < MIN_NATIVE_BYTES or share < NATIVE_SHARE:
         return None
     told = (
         f"Anonymous memory grew by {format_bytes(_anonymous_growth(evidence.looks))}, of which objects explain "
         f"{format_bytes(max(0, evidence.looks[-1].objects_bytes - first.objects_bytes))}.",
-        f"{format_bytes(grown.total)} are neither objects nor free blocks of the allocators.",
+        f"{format_bytes(grown.total)} are neither objects nor free blocks of the allocators"
+        + (f", nor stacks of new threads (at most {format_bytes(stacks[-1])})." if stacks[-1] else "."),
     )
     return _plain("native", "native", None, grown, told, share, len(times), None)
 

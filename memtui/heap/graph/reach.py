@@ -23,6 +23,9 @@ SOFT_FIELDS = frozenset(
     }
 )
 """Fields that are followed only to what nothing else reaches."""
+VALUE_STACK = "value stack"
+"""How the names of roots end that are values a running function works with just now: temporary, most of them, so they
+explain only what nothing else does (what a loop goes through, for one)."""
 _PLAIN, _SOFT, _CLASS = 0, 1, 2
 _NARROW_NODES, _WIDE_NODES, _MANY_EDGES = 48, 192, 2000
 
@@ -46,6 +49,7 @@ def reach(picture: Picture) -> Holders:
     walk = _Walk(picture)
     for group in (Group.MODULES, Group.FRAMES, Group.INTERPRETER, Group.STATIC):
         walk.start(group)
+    walk.start(Group.FRAMES, passing=True)
     walk.follow(_SOFT)
     walk.follow(_CLASS)
     walk.start(Group.UNKNOWN)
@@ -60,6 +64,7 @@ class _Walk:
     def __init__(self, picture: Picture) -> None:
         count = len(picture.nodes)
         self._roots = picture.roots
+        self._passing = np.array([name.endswith(VALUE_STACK) for name in picture.roots.names], np.bool_)
         self._starts, self._targets = picture.edges.starts, picture.edges.targets
         if not len(self._starts):
             self._starts = np.zeros(count + 1, np.int64)
@@ -70,9 +75,10 @@ class _Walk:
         self._in_class = False
         self._rows = self._starts.data, self._targets.data, self._rank.data
 
-    def start(self, group: Group) -> None:
-        """Begin at the roots of one group and follow plain references."""
-        rows = np.flatnonzero((self._roots.groups == group) & (self._roots.nodes >= 0))
+    def start(self, group: Group, passing: bool = False) -> None:
+        """Begin at the roots of one group and follow plain references. ``passing``: at those on value stacks."""
+        chosen = (self._roots.groups == group) & (self._roots.nodes >= 0) & (self._passing == passing)
+        rows = np.flatnonzero(chosen)
         nodes, first = np.unique(self._roots.nodes[rows], return_index=True)
         new = self.holders.depths[nodes] < 0
         rows = rows[np.sort(first[new])]
@@ -159,5 +165,6 @@ def _ranks(picture: Picture) -> NDArray[np.uint8]:
     soft = np.array([name in SOFT_FIELDS for name in picture.field_names] or [False], np.bool_)
     fields = np.flatnonzero(edges.links == Link.FIELD)
     ranks[fields[soft[edges.numbers[fields]]]] = _SOFT
+    ranks[(edges.links == Link.LOCAL) & (edges.numbers == NOBODY)] = _SOFT  # a value stack
     ranks[edges.links == Link.CLASS] = _CLASS
     return ranks
