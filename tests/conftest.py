@@ -5,6 +5,15 @@ from __future__ import annotations
 import pytest
 from interpreters import Interpreter, interpreters, missing
 
+from memtui.testing import plugin
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """memtui's own plugin, where memtui was installed before it had one or is not installed at all."""
+    if not config.pluginmanager.is_registered(plugin):
+        config.pluginmanager.register(plugin)
+
+
 _ABSENT = pytest.mark.skip(reason="no such interpreter on this machine")
 
 

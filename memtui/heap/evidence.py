@@ -13,16 +13,12 @@ from memtui.heap.growth import BLOCK_NAME, GrownRow, Growth
 from memtui.heap.matching import moved, same_paths
 from memtui.heap.picture import NOBODY, IntColumn, Kind, Link
 from memtui.heap.shelf import Shelf
+from memtui.model.caches import BOUND_ATTRIBUTES
 from memtui.model.evidence import Evidence, GrownHolder, GrownLine, GrownType, Look
 
 _MOST_HOLDERS = 40
 _MOST_TYPES = 16
 _MOST_LINES = 10
-_BOUND_NAMES = frozenset(
-    ("maxsize", "_maxsize", "max_size", "_max_size", "maxlen", "_maxlen", "capacity", "_capacity", "max_entries",
-     "_max_entries", "_Cache__maxsize", "limit", "_limit", "size_limit")
-)  # fmt: skip
-"""Attributes in which caches written in Python keep how much they allow themselves (cachetools, Django, ...)."""
 _OWNER_STEPS = 3
 _MOST_SAMPLES = 3
 
@@ -150,7 +146,7 @@ class _Looks:
         for edge in range(begin, end):
             link, number = edges.links[edge], int(edges.numbers[edge])
             is_named = link == Link.ATTRIBUTE or (link == Link.VALUE and self._last.namespaces[node])
-            if is_named and words.text(number) in _BOUND_NAMES:
+            if is_named and words.text(number) in BOUND_ATTRIBUTES:
                 shown = words.show(int(edges.targets[edge]))
                 if shown is not None and shown.isdigit() and int(shown) > 1:
                     return int(shown)

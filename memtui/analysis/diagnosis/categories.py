@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from memtui.model.caches import BOUNDED_BY_CODE
 from memtui.model.evidence import GrownHolder
 from memtui.model.suspect import Category
 
@@ -43,11 +44,6 @@ _BUILTIN_CONTAINERS = frozenset(
 )  # fmt: skip
 SAVED_HOLDER = "gc.garbage"
 """Where the collector puts what it cannot, or is told not to, free."""
-_OWN_BOUND = (
-    "re._cache", "re._cache2", "struct._cache", "linecache.cache", "fnmatch.", "sre_compile.", "typing.",
-    "urllib.parse._parse_cache", "encodings._cache", "functools._", "tokenize.", "ast.",
-)  # fmt: skip
-"""Caches of the standard library that bound themselves by their own code."""
 _MANY = 0.5
 
 
@@ -98,7 +94,7 @@ def is_bounded(holder: GrownHolder) -> bool:
     """Whether it stops by itself: it says so, or is known to."""
     if holder.bound is not None and holder.elements is not None and holder.elements[-1] <= holder.bound:
         return True
-    return holder.path.startswith(_OWN_BOUND)
+    return holder.path.startswith(BOUNDED_BY_CODE)
 
 
 def main_types(holder: GrownHolder) -> set[str]:

@@ -1,0 +1,1 @@
+"""For tests: the pytest plugin and what it is made of. Only :mod:`memtui.testing.plugin` imports pytest."""
