@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memtui.cli.headless import TARGETS, add_watch_options, ended_well, parse_watch, watch_target
+from memtui.cli.headless import TARGETS, add_watch_options, ended_well, parse_watch, watch_target, with_native
 from memtui.cli.options import duration
 from memtui.cli.progress import ProgressLine
 from memtui.errors import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_OK, EXIT_TARGET_DIED, UsageError
@@ -31,6 +31,7 @@ examples:
   memtui diagnostics --for 30s app.py --port 80  start a program; what follows the script is its own
   memtui diagnostics -m http.server 8000
   memtui diagnostics 4242 --check-cycles         also what only the collector frees, and the cycles in it
+  memtui diagnostics 4242 --native               if native memory grows: whose C code does not free it
   memtui diagnostics 4242 --json | jq '.suspects[0].holder.path'
 
 A minute is enough for "suspect": a leak is one that goes on, so watch for longer to be sure.
@@ -88,13 +89,18 @@ def _watch(args: argparse.Namespace, options: LiveOptions) -> int:
     line = ProgressLine(quiet=args.json)
     session = LiveSession(options)
     session.start()
-    plan = WatchPlan(args.seconds, args.accept_stop, check_cycles=args.check_cycles)
+    plan = WatchPlan(
+        args.seconds,
+        args.accept_stop,
+        check_cycles=args.check_cycles,
+        trace_frames=1 if args.trace else None,
+    )
     watch = HeadlessWatch(session, plan, line.tell)
     interrupted = False
     try:
         with orderly_end(session.close):
             try:
-                watched = watch.run()
+                watched = with_native(args, session, watch.run(), line.tell)
             except KeyboardInterrupt:
                 interrupted = True
                 watched = Watched(session.state, "", 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,13 +14,15 @@ from typing import TYPE_CHECKING
 
 from memtui.cli.alerts import add_alert_options, complain_of
 from memtui.cli.auto import attendants
-from memtui.cli.options import process_id
+from memtui.cli.options import native_window, process_id
 from memtui.cli.program import DEMO, Kind, Program, command_line, split
 from memtui.errors import UsageError
+from memtui.model.native import NATIVE_SECONDS, NATIVE_SLOWDOWN
 
 if TYPE_CHECKING:
     from memtui.model.state import State
-    from memtui.session.live import LiveOptions
+    from memtui.session.live import LiveOptions, LiveSession
+    from memtui.session.watching import Tell, Watched
     from memtui.session.workload import Workload
 
 _GRACE_SECONDS = 5.0
@@ -27,7 +30,7 @@ TARGETS = "PID | SCRIPT [ARGS...] | -m MODULE [ARGS...] | -- COMMAND..."
 
 
 def add_watch_options(parser: argparse.ArgumentParser) -> None:
-    """``--accept-stop``, ``--trace``, ``--python``, and those about alerts."""
+    """``--accept-stop``, ``--trace``, ``--native``, ``--python``, and those about alerts."""
     parser.add_argument(
         "--accept-stop",
         action="store_true",
@@ -37,6 +40,15 @@ def add_watch_options(parser: argparse.ArgumentParser) -> None:
         "--trace",
         action="store_true",
         help="also trace allocations, to name lines: puts the agent in, and programs run 2 to 13 times slower",
+    )
+    parser.add_argument(
+        "--native",
+        metavar="TIME",
+        nargs="?",
+        const=NATIVE_SECONDS,
+        type=native_window,
+        help="afterwards, when native memory is the likeliest suspect, have memray record it (--native=30s): it must "
+        f"be installed for the program's Python, and programs ran {NATIVE_SLOWDOWN} meanwhile",
     )
     parser.add_argument("--python", metavar="PATH", help="the interpreter for SCRIPT and -m")
     add_alert_options(parser)
@@ -48,7 +60,9 @@ def parse_watch(parser: argparse.ArgumentParser, arguments: list[str], command: 
     The namespace gets ``pid`` (None for a program) and ``program``. ``command`` is the name of the command, for the
     sentence of the UsageError when nothing is named.
     """
-    with_value = [name for action in parser._actions if action.nargs != 0 for name in action.option_strings]
+    with_value = [
+        name for action in parser._actions if action.nargs not in (0, "?") for name in action.option_strings
+    ]
     options, program = split(arguments, with_value, ())
     is_process = program.kind is Kind.SCRIPT and program.words[0].isdigit()
     args = parser.parse_args([*options, *program.words[1:]] if is_process else options)
@@ -83,7 +97,6 @@ def watch_target(
     attending = attendants(args, report=beside)
     common = LiveOptions(
         interval_seconds=args.interval,
-        trace_frames=1 if args.trace else None,
         observe_only=observe_only,
         attendants=attending,
     )
@@ -99,6 +112,26 @@ def watch_target(
             workload.end(_GRACE_SECONDS)
     finally:
         complain_of(attending)
+
+
+def with_native(args: argparse.Namespace, session: LiveSession, watched: Watched, tell: Tell) -> Watched:
+    """After a watch: with what memray records of native memory, when that is the likeliest suspect and was asked for.
+
+    What was watched before stays the ground of the verdict: the recording itself takes memory in the process.
+    """
+    from memtui.analysis.diagnosis.diagnose import diagnose
+    from memtui.session.native_watch import record_native
+
+    if args.native is None or session.state.ending is not None:
+        return watched
+    first = diagnose(watched.state, args.seconds).suspects[:1]
+    if not first or first[0].kind != "native":
+        return watched
+    why = record_native(session, args.native, tell)
+    if why:
+        print(f"memtui: Native allocations were not recorded: {why}", file=sys.stderr)
+    now = session.state
+    return replace(watched, state=replace(watched.state, native=now.native, cost=now.cost, events=now.events))
 
 
 def ended_well(state: State) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memtui.cli.options import duration, process_id
+from memtui.cli.options import native_window, process_id
 from memtui.cli.progress import ProgressLine
 from memtui.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TARGET_DIED, WriteError
 from memtui.model.units import format_seconds
@@ -43,7 +43,6 @@ process cannot be recorded, or has no memray (stderr says how to install it); 4 
 still printed); 130 interrupted (likewise).
 """
 _SECONDS = 30.0
-_BOUNDS_SECONDS = (1.0, 3600.0)
 _MOST_ROWS = 1000
 
 
@@ -60,7 +59,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def add_recording_options(parser: argparse.ArgumentParser, seconds: float) -> None:
     """``--for``, ``-o``, ``--limit`` and ``--json``."""
     parser.add_argument(
-        "--for", dest="seconds", metavar="TIME", type=_window, default=seconds, help=f"how long ({seconds:.0f}s)"
+        "--for",
+        dest="seconds",
+        metavar="TIME",
+        type=native_window,
+        default=seconds,
+        help=f"how long ({seconds:.0f}s)",
     )
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="keep memray's recording in FILE")
     add_limit(parser)
@@ -190,14 +194,6 @@ def check_output(path: Path | None) -> None:
     else:
         return
     raise WriteError(f"The recording cannot be written to {path}.", why=why, next_step="Name another file: -o FILE")
-
-
-def _window(text: str) -> float:
-    seconds = duration(text)
-    low, high = _BOUNDS_SECONDS
-    if not low <= seconds <= high:
-        raise argparse.ArgumentTypeError(f"{text!r} is not between {low:.0f}s and {high / 60:.0f}m")
-    return seconds
 
 
 def _number(text: str) -> int:

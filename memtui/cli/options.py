@@ -11,6 +11,7 @@ from memtui.errors import UsageError
 from memtui.model.units import parse_duration, parse_size
 
 _INTERVAL_SECONDS = (0.1, 60.0)
+_NATIVE_SECONDS = (1.0, 3600.0)
 _MOST_FRAMES = 65535
 
 
@@ -69,6 +70,15 @@ def duration(text: str) -> float:
         return parse_duration(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def native_window(text: str) -> float:
+    """How long memray may record, for ``type=`` of an argument."""
+    seconds = duration(text)
+    low, high = _NATIVE_SECONDS
+    if not low <= seconds <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between {low:.0f}s and {high / 60:.0f}m")
+    return seconds
 
 
 def size(text: str) -> int:

@@ -138,8 +138,10 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Nam
     if args.output is not None and args.pid is not None:
         raise UsageError("--output goes with a program that memtui starts.", next_step="Leave it out.")
     check_auto(args)
-    if args.observe_only and (args.gc_between or args.trace):
-        raise UsageError("--observe-only contradicts --gc-between and --trace.", why="They put the agent in.")
+    if args.observe_only and (args.gc_between or args.trace or args.native):
+        raise UsageError(
+            "--observe-only contradicts --gc-between, --trace and --native.", why="They put the agent in."
+        )
     return args
 
 

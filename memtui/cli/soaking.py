@@ -12,7 +12,7 @@ from pathlib import Path
 
 from memtui.analysis.growth import rss_growth
 from memtui.analysis.soak import SoakJudge, SoakPlan
-from memtui.cli.headless import ended_well
+from memtui.cli.headless import ended_well, with_native
 from memtui.cli.output import last_lines
 from memtui.cli.progress import ProgressLine
 from memtui.cli.signals import orderly_end
@@ -115,6 +115,7 @@ class _Run:
             patient=True,
             wanted=None if plan.seconds < _LONG_SECONDS else lambda: not self._judge.is_calm,
             collect_seconds=_collect_seconds(plan) if args.gc_between else None,
+            trace_frames=1 if args.trace else None,
         )
         watch = HeadlessWatch(self._session, watching, self._progress.tell)
         self._watch = watch
@@ -127,6 +128,8 @@ class _Run:
             self._keep_picture(watch)
         end()
         self._watched = watch.watched
+        if not self._interrupted:
+            self._watched = with_native(args, self._session, self._watched, self._line.tell)
 
     def _see(self, state: State) -> None:
         """In the session's thread: each State."""

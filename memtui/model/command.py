@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from memtui.model.allocation import GroupBy
 from memtui.model.cleanup import CleanupLevel
+from memtui.model.native import NATIVE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class StartNative:
     The session asks first, unless ``accepted``. ``keep``: memray's file stays, in the current directory.
     """
 
-    seconds: float = 30.0
+    seconds: float = NATIVE_SECONDS
     accepted: bool = False
     keep: bool = True
 

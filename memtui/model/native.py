@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+NATIVE_SECONDS = 30.0
+"""So long a recording takes, when nobody says otherwise."""
+NATIVE_SLOWDOWN = "1.1 to 5 times slower"
+"""CPU time with memray and native stacks over that without: medians of ten workloads on 3.11 and three on 3.13."""
+
 
 class NativeKind(str, Enum):
     """Who asked for the memory."""

@@ -144,6 +144,8 @@ class State:
     cost: Cost = field(default_factory=Cost)
     busy: tuple[str, ...] = ()
     threads: int | None = None
+    cpu_share: float | None = None
+    """Of a core, that the target used over the last half minute; None before two looks."""
     memory_limit_bytes: int | None = None
     """The smallest cgroup limit over the target, if any."""
     ending: Ending | None = None

@@ -6,12 +6,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 from memtui.model.allocation import Allocation
+from memtui.model.native import NativeSite
 
 SuspectKind = Literal["python", "native", "fragmentation"]
 Category = Literal[
     "growing-collection", "listener", "closure", "unbounded-cache", "bounded-cache", "mutable-default", "cycle",
     "task", "traceback", "thread-local", "linked-structure", "type-creation", "c-extension", "native", "unknown",
 ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What memtui could find out if it is allowed to: what that gives, what it needs and costs, and how to get it."""
+
+    kind: Literal["native", "trace"]
+    gives: str
+    cost: str
+    command: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,10 @@ class Suspect:
     allocated_at: tuple[Allocation, ...] = ()
     expected: bool = False
     """The user said so: it is shown, and does not count."""
+    native_sites: tuple[NativeSite, ...] = ()
+    """Where C code allocated what it did not free, if that was recorded."""
+    offer: Offer | None = None
+    """What would tell more about it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ is part of the package.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ from memtui.report import activity, heap
 from memtui.report.cleanup import cleanup_facts
 from memtui.report.cycles import cycles
 from memtui.report.diagnosis import growth_of, suspects, verdict_of
+from memtui.report.native import native_as_json
 from memtui.report.times import iso
 
 SCHEMA = "memtui.report/1"
+_NATIVE_SITES = 10
 
 _TRENDS: dict[Verdict, str | None] = {
     "too early": None,
@@ -46,6 +49,7 @@ def build_report(state: State, diagnosis: Diagnosis | None = None) -> dict[str, 
         "suspects": suspects(state, diagnosis),
         "growth": growth_of(diagnosis),
         "cycles": cycles(state),
+        "native": _native(state),
         "types": heap.types(state),
         "allocations": heap.allocations(state),
         "processes": activity.processes(state, growth),
@@ -57,6 +61,15 @@ def build_report(state: State, diagnosis: Diagnosis | None = None) -> dict[str, 
         "events": [{"at_seconds": one.at_seconds, "kind": one.kind.value, "text": one.text} for one in state.events],
         "ending": _ending(state),
     }
+
+
+def _native(state: State) -> dict[str, Any] | None:
+    """The last native recording, with its largest call sites; None without one."""
+    result = state.native
+    if result is None:
+        return None
+    report = replace(result.report, sites=result.report.sites[:_NATIVE_SITES])
+    return native_as_json(report, result.ended, result.file)
 
 
 @cache

@@ -9,6 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from memtui.analysis.diagnosis.diagnose import Diagnosis
+from memtui.analysis.native import function_name, site_name
+from memtui.model.native import NativeSite
 from memtui.model.state import State
 from memtui.model.suspect import Suspect
 from memtui.model.units import format_bytes, format_seconds
@@ -19,6 +21,7 @@ from memtui.report.traced import traced_suspects
 
 _WIDTH = 100
 _MOST_TOLD = 5
+_MOST_OFFERS = 1
 
 
 def verdict_of(diagnosis: Diagnosis) -> dict[str, Any]:
@@ -64,7 +67,8 @@ def _suspect(one: Suspect) -> dict[str, Any]:
                 "count": place.count,
             }
             for place in one.allocated_at
-        ],
+        ]
+        + [_native_place(site) for site in one.native_sites],
         "holder": holder,
         "evidence": list(one.evidence),
         "advice": one.advice,
@@ -74,6 +78,18 @@ def _suspect(one: Suspect) -> dict[str, Any]:
         "bounded": one.bounded,
         "seconds_until_full": one.seconds_until_full,
         "expected": one.expected,
+        "offer": None if one.offer is None else asdict(one.offer),
+    }
+
+
+def _native_place(site: NativeSite) -> dict[str, Any]:
+    """The file is the library: where its sources were when it was built helps nobody."""
+    return {
+        "file": site.library or site.frame.file or "?",
+        "line": None,
+        "function": function_name(site.frame),
+        "size_bytes": site.size_bytes,
+        "count": site.count,
     }
 
 
@@ -136,9 +152,20 @@ def _numbers(state: State, diagnosis: Diagnosis) -> Iterator[str]:
     told = [f"{name} {format_bytes(size, sign=True)}" for name, size in parts.items() if size]
     if told:
         yield from wrapped(f"Between the first and the last picture: {', '.join(told)}.", "  ")
+    yield from _tracing(state)
     pauses = [one.stop_seconds for one in state.evidence.looks if one.stop_seconds] if state.evidence else []
     if pauses:
         yield f"  {len(pauses)} pictures stopped the process for {max(pauses) * 1000:.1f} ms at most."
+
+
+def _tracing(state: State) -> Iterator[str]:
+    """What tracing cost, as measured."""
+    tracing = state.tracing
+    if tracing is None or not tracing.on:
+        return
+    percent = tracing.slowdown_percent
+    cpu = "not measurable in CPU time" if percent is None else f"{percent:+.0f} % of CPU time"
+    yield f"  Tracing cost the process {cpu}, and {format_bytes(tracing.overhead_bytes)} for traces."
 
 
 def _one(rank: int, suspect: Suspect) -> Iterator[str]:
@@ -148,11 +175,16 @@ def _one(rank: int, suspect: Suspect) -> Iterator[str]:
         yield f"   held by: {printable(suspect.holder)}"
     for place in suspect.allocated_at:
         yield f"   allocated at: {printable(place.place.file)}:{place.place.line}"
+    for site in suspect.native_sites:
+        yield f"   allocated at: {printable(site_name(site))} ({format_bytes(site.size_bytes)} not freed)"
     for told in suspect.evidence:
         yield from wrapped(printable(told), "   ")
     if suspect.seconds_until_full is not None:
         yield f"   It is full in {format_seconds(suspect.seconds_until_full)}."
     yield from wrapped(f"→ {suspect.advice}", "   ")
+    if suspect.offer is not None and rank <= _MOST_OFFERS:
+        offer = suspect.offer
+        yield from wrapped(f"+ To see {offer.gives}: {offer.command} ({printable(offer.cost)}).", "   ")
 
 
 def _what(suspect: Suspect) -> str:

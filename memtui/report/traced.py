@@ -12,7 +12,14 @@ from memtui.model.units import format_bytes, format_count, format_seconds
 MIN_LINE_BYTES = 32 * 1024
 MIN_TYPE_OBJECTS = 100
 """Smaller growth is everyday life of a running program."""
-_UNKNOWN = {"share": None, "lasting": None, "bounded": None, "seconds_until_full": None, "expected": False}
+_UNKNOWN = {
+    "share": None,
+    "lasting": None,
+    "bounded": None,
+    "seconds_until_full": None,
+    "expected": False,
+    "offer": None,
+}
 """What only heap pictures tell."""
 
 

@@ -18,6 +18,7 @@ from memtui.session import wire
 from memtui.session.climber import Climber
 from memtui.session.conversation import Conversation, Emit
 from memtui.session.questions import AgentQuestion
+from memtui.session.slowdown import Slowdown
 from memtui.session.snapshotting import Traced
 
 _CLIMB_WAIT_SECONDS = 10.0
@@ -65,6 +66,7 @@ class AgentPort:
         self._via = via
         self._waiting: list[AgentCommand] = []
         self._conversation: Conversation | None = None
+        self._slowdown = Slowdown()
 
     @property
     def connected(self) -> bool:
@@ -132,8 +134,10 @@ class AgentPort:
         self._use(lambda agent: agent.snapshot(self._rss_bytes() or 0))
 
     def tick(self, cpu_seconds: float) -> None:
-        """Once a tick."""
-        self._use(lambda agent: agent.tick(cpu_seconds))
+        """Once a tick, with the target's CPU time so far."""
+        conversation = self._conversation
+        self._slowdown.look(cpu_seconds, conversation is not None and conversation.tracing.on)
+        self._use(lambda agent: agent.tick())
 
     def group(self, command: c.GroupAllocations) -> None:
         """Group the live table otherwise."""
@@ -142,6 +146,7 @@ class AgentPort:
     def hang_up(self) -> None:
         """The target is gone, or another program: the agent is no more."""
         conversation, self._conversation = self._conversation, None
+        self._slowdown.tracing_stops()
         if conversation is not None:
             self._selector.unregister(conversation.link)
             conversation.link.close()
@@ -162,7 +167,9 @@ class AgentPort:
             joined = f"; {others} other viewer{'s' if others > 1 else ''} there already" if others > 0 else ""
             stopped = format_seconds(attached.stop_seconds)
             self._emit(m.Noted(EventKind.INFO, f"Agent in: one thread was stopped for {stopped}{joined}"))
-            self._conversation = Conversation(attached, self._interval_seconds, self._emit, self._clock)
+            self._conversation = Conversation(
+                attached, self._interval_seconds, self._emit, self._clock, self._slowdown
+            )
         except ChannelError as error:
             attached.link.close()
             self._lost(error)

@@ -36,12 +36,15 @@ _Waiting = tuple[str, Answered, Callable[[], None]]
 
 
 class Conversation:
-    """The session's side of one agent. ``emit`` takes messages, ``clock`` gives session time.
+    """The session's side of one agent. ``emit`` takes messages, ``clock`` gives session time, ``slowdown`` is told
+    when tracing starts and stops.
 
     Every method may raise ChannelError: then the connection is over.
     """
 
-    def __init__(self, attached: Attached, interval_seconds: float, emit: Emit, clock: Clock) -> None:
+    def __init__(
+        self, attached: Attached, interval_seconds: float, emit: Emit, clock: Clock, slowdown: Slowdown
+    ) -> None:
         self.link = attached.link
         self.emit, self.clock = emit, clock
         self._waiting: dict[int, _Waiting] = {}
@@ -50,7 +53,7 @@ class Conversation:
         self._by = GroupBy.LINE
         self._refresh_at = 0.0
         self._has_baseline = False
-        self._slowdown = Slowdown()
+        self._slowdown = slowdown
         self._silence = Silence()
         self._thread = f"/proc/{attached.pid}/task/{attached.hello.get('thread')}"
         self._alone = attached.hello.get("viewers") == 1
@@ -68,9 +71,8 @@ class Conversation:
             elif kind == "reply":
                 self._answered(frame)
 
-    def tick(self, cpu_seconds: float) -> None:
+    def tick(self) -> None:
         """Once a tick: refresh the table of allocations when it is due and affordable."""
-        self._slowdown.look(cpu_seconds, self.tracing.on)
         silent = self._silence.look(self.clock(), waiting=bool(self._waiting or self._questions))
         if silent:
             self.emit(Noted(EventKind.WARNING, silent))
@@ -213,8 +215,8 @@ class Conversation:
         if reply["left_on"]:
             self.emit(Noted(EventKind.WARNING, f"Tracing was left on. {reply.get('why') or ''}".strip()))
             return
-        self._slowdown = Slowdown()
-        self.emit(Noted(EventKind.TRACE_OFF, "Tracing off; the table shows its last look"))
+        self.emit(Noted(EventKind.TRACE_OFF, f"Tracing off; the table shows its last look{_cost(self.tracing)}"))
+        self._slowdown.tracing_stops()
 
     def _table(self, reply: Frame) -> None:
         seen = wire.allocations(reply, self.clock())
@@ -248,3 +250,10 @@ class Conversation:
             parts.append(f"RSS {format_bytes(after - before, sign=True)}")
         took = format_seconds(wire.seconds(reply["seconds"]))
         self.emit(Noted(EventKind.GC, f"Full collection in {took}: {', '.join(parts)}"))
+
+
+def _cost(tracing: Tracing) -> str:
+    """What tracing cost the target in the end, as measured; empty where nothing was."""
+    parts = [f"{tracing.slowdown_percent:+.0f} % CPU"] if tracing.slowdown_percent is not None else []
+    parts += [f"{format_bytes(tracing.overhead_bytes)} for traces"] if tracing.overhead_bytes else []
+    return f". It cost {' and '.join(parts)}" if parts else ""

@@ -26,6 +26,8 @@ class Looked:
     gc: GcState | None
     threads: int | None
     tool_cpu_seconds: float
+    cpu_share: float | None = None
+    """Of a core, that the target used of late."""
 
 
 @dataclass(frozen=True, slots=True)

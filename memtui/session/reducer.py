@@ -44,6 +44,7 @@ def _looked(message: m.Looked, state: State) -> State:
         gc=message.gc or state.gc,
         first_gc=state.first_gc or message.gc,
         threads=message.threads,
+        cpu_share=message.cpu_share,
         cost=replace(state.cost, tool_cpu_seconds=message.tool_cpu_seconds),
     )
 

@@ -8,6 +8,10 @@ SILENT_SECONDS = 8.0
 """As long as several turns of the GIL last in a program whose C code keeps it for a second at a time."""
 
 
+SILENCE = "The agent has not answered for"
+"""How the sentence begins: what was asked for is late, and has not failed."""
+
+
 class Silence:
     """Notices that nothing came for long while something was asked for; says so once each time."""
 
@@ -29,7 +33,7 @@ class Silence:
             self._said = True
             silent = format_seconds(now_seconds - self._since)
             return (
-                f"The agent has not answered for {silent}: code written in C keeps the GIL, or the process is "
+                f"{SILENCE} {silent}: code written in C keeps the GIL, or the process is "
                 "stopped or has no processor. What is seen from outside goes on; the answer is shown when it comes."
             )
         return ""

@@ -24,6 +24,10 @@ class Slowdown:
         """Tracing is switched on now: what was seen so far is the time before."""
         self._before, self._looks, self._switched_at = self._rate(), [], time.monotonic()
 
+    def tracing_stops(self) -> None:
+        """Tracing is switched off: what is seen from now on is the time before the next time."""
+        self._before, self._looks, self._switched_at, self.percent = None, [], float("inf"), None
+
     def look(self, cpu_seconds: float, tracing: bool) -> None:
         """The target's CPU time so far."""
         now = time.monotonic()

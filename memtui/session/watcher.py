@@ -14,6 +14,7 @@ from memtui.observe.eligibility import check_attachable, check_observable, check
 from memtui.observe.family import family
 from memtui.observe.gcstate import GcReader
 from memtui.observe.process import ProcessReader, children, find_python
+from memtui.session.cpu_use import CpuUse
 from memtui.session.messages import Climbed, FamilySeen, Looked, Message, Noted, TargetChanged
 
 _RETRY_SECONDS = 1.0
@@ -35,6 +36,7 @@ class Watcher:
             check_observable(pid)
         self._root_pid, self._launched = pid, launched
         self._reader = ProcessReader(pid)
+        self._cpu = CpuUse()
         self._gc: GcReader | None = None
         self._identity = self._reader.identity()
         self._python: str | None = None
@@ -107,6 +109,7 @@ class Watcher:
             gc,
             sample.threads,
             tool_cpu_seconds,
+            self._cpu.share(self._reader.cpu_seconds()),
         )
         return (*changes, looked, *self._forks(), *self._family())
 
@@ -161,7 +164,7 @@ class Watcher:
     def _reopen(self, pid: int) -> None:
         self.close()
         self._reader = ProcessReader(pid)
-        self._gc, self._python = None, None
+        self._gc, self._python, self._cpu = None, None, CpuUse()
         self._children = set(children(pid))
         self.climb()
 

@@ -19,6 +19,7 @@ from memtui.protocol import HEADER, VERSION, encode
 from memtui.session import wire
 from memtui.session.conversation import Conversation
 from memtui.session.messages import Message
+from memtui.session.slowdown import Slowdown
 
 TRACING = {"on": True, "frames": 2, "traced": 10, "peak": 20, "overhead": 30, "found_on": False}
 SAMPLE = {
@@ -129,7 +130,7 @@ class Talk:
         self.messages: list[Message] = []
         link = AgentLink(mine)
         self.conversation = Conversation(
-            Attached(1, link, HELLO, "test", 0.0), 1.0, self.messages.append, lambda: 5.0
+            Attached(1, link, HELLO, "test", 0.0), 1.0, self.messages.append, lambda: 5.0, Slowdown()
         )
 
     def close(self) -> None:
@@ -142,7 +143,7 @@ REQUESTS: dict[str, tuple[Callable[[Conversation], None], dict[str, Any]]] = {
     "start": (lambda one: one.start_tracing(1), STARTED),
     "stop": (lambda one: one.stop_tracing(), STOPPED),
     "snapshot": (lambda one: one.snapshot(1000), TYPES),
-    "table": (lambda one: one.tick(0.0), ALLOCATIONS),
+    "table": (lambda one: one.tick(), ALLOCATIONS),
 }
 
 
@@ -191,5 +192,9 @@ def test_a_misshapen_hello(tracing: Any) -> None:
     mine, agent = socket.socketpair()
     with mine, agent, pytest.raises(ChannelError, match="misshapen"):
         Conversation(
-            Attached(1, AgentLink(mine), {"tracing": tracing}, "test", 0.0), 1.0, lambda _: None, lambda: 0.0
+            Attached(1, AgentLink(mine), {"tracing": tracing}, "test", 0.0),
+            1.0,
+            lambda _: None,
+            lambda: 0.0,
+            Slowdown(),
         )

@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from memtui.analysis.detect import Detector, DetectorOptions, Limit, Verdict, limits
 from memtui.analysis.detect.verdict import State as Judged
 from memtui.analysis.diagnosis.cycles import with_cycles
+from memtui.analysis.diagnosis.native_sites import with_native_sites
+from memtui.analysis.diagnosis.offers import with_offers
+from memtui.analysis.diagnosis.own import without_own
 from memtui.analysis.diagnosis.split import split_growth
 from memtui.analysis.diagnosis.suspects import find_suspects
 from memtui.analysis.diagnosis.verdict import judge
@@ -78,8 +81,9 @@ def diagnose(
         curve = judge_curve(state, scale_of(state, planned_seconds), looks)
     if state.evidence is None:
         return Diagnosis(curve, _marked(with_cycles((), state), expected), None)
-    suspects = _marked(find_suspects(state.evidence), expected)
-    told = _marked(with_cycles(suspects, state), expected)
+    found = with_native_sites(without_own(find_suspects(state.evidence), state), state.native)
+    suspects = _marked(found, expected)
+    told = with_offers(_marked(with_cycles(suspects, state), expected), state)
     return Diagnosis(judge(curve, suspects), told, split_growth(state.evidence))
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from memtui.analysis.diagnosis.diagnose import Diagnosis, diagnose
+from memtui.analysis.native import site_name
 from memtui.model.evidence import GrownHolder
 from memtui.model.state import State
-from memtui.model.suspect import Suspect
+from memtui.model.suspect import Offer, Suspect
 from memtui.model.units import format_bytes, format_count, format_seconds
+from memtui.tui.actions import ACTIONS, key_of
 from memtui.tui.presenters.line import Line, Span, fit, line
 from memtui.tui.presenters.text import clean, cut_end, cut_start, pad, wrap
 
@@ -30,10 +32,15 @@ class DiagnosisMemo:
         """The diagnosis of a State; suspects with these signatures are expected."""
         looks = state.series.looks
         recent = looks if looks < _LOOKS_A_DIAGNOSIS else looks // _LOOKS_A_DIAGNOSIS
-        key = (recent, id(state.evidence), id(state.cycles), state.target.pid, state.ending is None, tuple(expected))
+        told = id(state.evidence), id(state.cycles), id(state.native), _tracing(state)
+        key = (recent, *told, state.target.pid, state.ending is None, tuple(expected))
         if self._found is None or key != self._key:
             self._key, self._found = key, diagnose(state, expected=frozenset(expected))
         return self._found
+
+
+def _tracing(state: State) -> bool:
+    return state.tracing is not None and state.tracing.on
 
 
 def headline(diagnosis: Diagnosis) -> Line:
@@ -79,7 +86,7 @@ def name_of(one: Suspect) -> str:
     return {"native": "native memory", "fragmentation": "free memory kept by allocators"}.get(one.kind, one.category)
 
 
-def evidence_lines(state: State, one: Suspect, width: int) -> list[str]:
+def evidence_lines(state: State, one: Suspect, width: int, keys: Mapping[str, str]) -> list[str]:
     """All there is about a suspect, as text broken to a width."""
     lines = [f"{name_of(one)}  [{one.category}]", ""]
     for told in one.evidence:
@@ -94,7 +101,22 @@ def evidence_lines(state: State, one: Suspect, width: int) -> list[str]:
     if one.chain:
         lines += ["", "held by", *_chain(one, width)]
     lines += [f"allocated at {clean(place.place.file)}:{place.place.line}" for place in one.allocated_at]
-    return [*lines, "", *wrap(f"→ {one.advice}", width), "", f"signature {one.signature}"]
+    for site in one.native_sites:
+        lines += wrap(f"allocated at {clean(site_name(site))}, {format_bytes(site.size_bytes)} not freed", width)
+    more = ["", *wrap(offer_text(one.offer, keys), width)] if one.offer is not None else []
+    return [*lines, "", *wrap(f"→ {one.advice}", width), *more, "", f"signature {one.signature}"]
+
+
+def offer_text(offer: Offer, keys: Mapping[str, str]) -> str:
+    """An offer with the key that takes it; ``keys``: the user's own."""
+    action = next(one for one in ACTIONS if one.id == offer.kind)
+    return f"+ {key_of(action, keys)} tells {offer.gives}: {clean(offer.cost)}."
+
+
+def first_offer(diagnosis: Diagnosis, keys: Mapping[str, str]) -> str:
+    """The offer that goes with the likeliest suspect; empty without one."""
+    offer = diagnosis.suspects[0].offer if diagnosis.suspects else None
+    return "" if offer is None else offer_text(offer, keys)
 
 
 def _holder(state: State, one: Suspect) -> GrownHolder | None:

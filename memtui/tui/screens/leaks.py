@@ -71,7 +71,10 @@ class LeaksScreen(StateScreen[None]):
         diagnosis = self.memtui.diagnosis(state)
         verdict = self.query_one("#verdict", Lines)
         reasons = [part for told in diagnosis.verdict.reasons for part in wrap(clean(told), verdict.size.width - 2)]
-        verdict.show([leaks.headline(diagnosis), *(line("  ", Span(one, "dim")) for one in reasons[:6])])
+        offer = wrap(leaks.first_offer(diagnosis, self.settings.keys), verdict.size.width - 2)
+        offer = offer if offer != [""] else []
+        told = [line("  ", Span(one, "dim")) for one in reasons[: max(2, 6 - len(offer))]]
+        verdict.show([leaks.headline(diagnosis), *told, *(line("  ", Span(one)) for one in offer)])
         table = self.query_one("#suspects", LineTable)
         rows = [Row(one.signature, leaks.suspect_line(one, table.size.width - 1)) for one in diagnosis.suspects]
         if state.cycles is not None:
@@ -108,7 +111,7 @@ class LeaksScreen(StateScreen[None]):
             return
         one = self._under_cursor()
         if one is not None:
-            lines = leaks.evidence_lines(self.state, one, self._text_width())
+            lines = leaks.evidence_lines(self.state, one, self._text_width(), self.settings.keys)
             self.app.push_screen(TextScreen("evidence", lines))
 
     def _show_cycles(self, check: CycleCheck) -> None:
