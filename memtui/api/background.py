@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import time
 import weakref
@@ -79,7 +80,7 @@ class Background:
 
 
 def _join(thread: threading.Thread | None) -> None:
-    if thread is not None and thread is not threading.current_thread():
+    if thread is not None and thread is not threading.current_thread() and not sys.is_finalizing():
         thread.join(_JOIN_SECONDS)
 
 

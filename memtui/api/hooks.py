@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -57,6 +58,15 @@ def unregister_cleanup(function_or_name: Callable[[], object] | str) -> bool:
 def hooks_for(level: CleanupLevel) -> tuple[tuple[str, Callable[[], object]], ...]:
     """Names and functions of the hooks that a cleanup of this level calls, in the order of registration."""
     return tuple((name, function) for name, least, function in HOOKS if level == "critical" or least == "warning")
+
+
+def _renew_lock() -> None:
+    """In a forked child: the thread that has it may not exist there."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _name(function: Any) -> str:

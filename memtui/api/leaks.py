@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from array import array
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from memtui.analysis.counts import LEAST_COUNTS, judge_counts
 from memtui.analysis.detect import Detector, DetectorOptions, Verdict
 from memtui.analysis.detect.verdict import State
 from memtui.api.cycles import ReferenceCycles, reference_cycles
+from memtui.api.locks import Lock
 from memtui.api.snapshot import MemorySnapshot, ObjectGrowth, growth_between
 
 _JUDGED = 50
@@ -54,7 +54,7 @@ class LeakDetector:
             raise ValueError(f"max_observations={max_observations} is less than {LEAST_COUNTS}")
         self._min_growth = max(1, min_growth_objects)
         self._most = max_observations
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._times: list[float] = []
         self._rss: list[int] = []
         self._labels: list[str | None] = []
@@ -90,7 +90,7 @@ class LeakDetector:
         """The types that grow, the surest first; needs three observations, and a dozen to be sure.
 
         Of equally sure ones the program's own classes come before built-in types, which they bring along: up to
-        Python 3.12 each object has a dict.
+        Python 3.10 each object has a dict.
         """
         with self._lock:
             seconds = self._seconds()

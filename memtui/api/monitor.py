@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 from memtui.analysis.rss_trend import Growth, rss_growth
 from memtui.api.cleaning import clean_up
+from memtui.api.locks import Lock
 from memtui.api.process import OwnProcess, memory_limit_bytes
 from memtui.model.cleanup import CleanupLevel, CleanupOutcome
 from memtui.model.sample import Series
@@ -63,7 +63,7 @@ class MemoryMonitor:
         cooldown_seconds: float = 300.0,
         clean_up: bool = True,
     ) -> None:
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._process = OwnProcess()
         self.critical_bytes = _size(critical) or round(CRITICAL_SHARE * _available_bytes())
         self.warning_bytes = _size(warning) or round(self.critical_bytes * WARNING_SHARE / CRITICAL_SHARE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import tracemalloc
 from collections import deque
@@ -16,6 +15,7 @@ from memtui.analysis.detect import Detector, DetectorOptions, Verdict
 from memtui.analysis.trend import theil_sen
 from memtui.api import snapshot as looks
 from memtui.api.background import Background
+from memtui.api.locks import Lock
 from memtui.api.process import Guarded, OwnProcess
 from memtui.api.snapshot import MemorySnapshot
 from memtui.api.thresholds import Callback, Threshold, crossings, new_threshold
@@ -51,7 +51,7 @@ class MemoryProfiler:
             raise ValueError(f"trace_frames={trace_frames} is not between 0 and {tracing.MAX_FRAMES}")
         self._interval_seconds = interval_seconds
         self._trace_frames = trace_frames
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._began = time.monotonic()
         self._process = OwnProcess()
         self._series = Series()
@@ -287,8 +287,6 @@ class MemoryProfiler:
 
     def _forked(self) -> None:
         """In a forked child: nothing of the parent's profiling goes on here."""
-        self._lock = threading.RLock()
-        self._tracker.renew_lock()
         self._series, self._pauses = Series(), None
         self._process = OwnProcess()
         if any(one[1] is self._token for one in tracing.holders):

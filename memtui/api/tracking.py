@@ -6,7 +6,6 @@ when they change.
 
 from __future__ import annotations
 
-import threading
 import time
 from array import array
 from collections import Counter, deque
@@ -15,6 +14,7 @@ from typing import Any
 from weakref import ref
 
 from memtui.agent.heap import type_name
+from memtui.api.locks import Lock
 from memtui.api.process import shallow_size
 from memtui.errors import MemtuiError
 
@@ -114,7 +114,7 @@ class Tracker:
     """The objects that are tracked, by identity. Safe to use from several threads and from finalizers."""
 
     def __init__(self, keep_collected: int = 100) -> None:
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._objects: dict[int, TrackedObject] = {}
         self._dead: deque[ref[Any]] = deque()  # filled wherever an object ends, whatever lock is held there
         self._collected: deque[TrackedObject] = deque(maxlen=keep_collected)
@@ -201,10 +201,6 @@ class Tracker:
             "grown": [one.to_dict() for one in by_growth[:_REPORTED]],
             "lately_collected": [one.to_dict() for one in collected[-_REPORTED:]],
         }
-
-    def renew_lock(self) -> None:
-        """In a forked child: another thread of the parent may have held it."""
-        self._lock = threading.RLock()
 
     def _bury(self) -> None:
         """Take out what has ended."""

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import logging
 import os
+import signal
+import sys
 import threading
 import time
 import tracemalloc
@@ -14,9 +16,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from memtui import MemoryProfiler
+from memtui import LeakDetector, MemoryMonitor, MemoryProfiler, register_cleanup
 from memtui.agent import tracing
 from memtui.agent.wire import TooBusy
+from memtui.api import hooks
 from memtui.api.process import OwnProcess
 from memtui.api.thresholds import Crossing
 from memtui.errors import RefusedError
@@ -150,6 +153,47 @@ def test_a_forked_child_does_not_profile() -> None:
         assert profiler.is_profiling
     finally:
         profiler.stop_profiling()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_finds_no_lock_taken() -> None:
+    """Another thread holds all of them when the program forks."""
+    profiler, detector, monitor = MemoryProfiler(), LeakDetector(), MemoryMonitor(clean_up=False)
+    taken, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with profiler._lock, profiler._tracker._lock, detector._lock, monitor._lock, hooks._lock:
+            taken.set()
+            release.wait(20)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        assert taken.wait(20)
+        child = os.fork()
+        if not child:
+            signal.alarm(20)
+            profiler.track_object(Planted())
+            with profiler:
+                detector.add_observation()
+            monitor.check()
+            register_cleanup(gc.collect)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        release.set()
+        holder.join()
+
+
+def test_at_the_end_of_the_program_nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then other threads stand still for good."""
+    profiler = MemoryProfiler().start_profiling(0.01)
+    thread = next(one for one in threading.enumerate() if one.name == "memtui-profiler")
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "is_finalizing", lambda: True)
+        patched.setattr(thread, "join", lambda *_: pytest.fail("it was waited for"))
+        profiler.stop_profiling()
+    thread.join()
 
 
 def test_snapshots_are_labelled_kept_and_bounded() -> None:
