@@ -172,6 +172,8 @@ class HeadlessWatch:
         done, obstacle = self._carried_out(
             CheckCycles(accept_stop=self._plan.accept_stop), is_checked, _PATIENCE_SECONDS
         )
+        if obstacle and self._session.state.question is not before.question:
+            obstacle += " (--accept-stop accepts that.)"
         return "" if done else obstacle or "the process did not get to it in time, or ended."
 
     def _carried_out(

@@ -138,7 +138,8 @@ def cycle_check(frame: WireFrame, at_seconds: float) -> CycleCheck:
 
 
 def _garbage(rows: Any) -> tuple[GarbageType, ...]:
-    return tuple(GarbageType(str(row[0]), integer(row[1]), integer(row[2]) if len(row) > 2 else None) for row in rows)
+    sized = ((*row, None)[:3] for row in rows)
+    return tuple(GarbageType(str(name), integer(count), _optional_int(size)) for name, count, size in sized)
 
 
 def number(frame: WireFrame, name: str) -> int:

@@ -53,6 +53,8 @@ SCENARIOS = {
     "half_way": ("task", r"STARTED"),
     "partial": ("growing-collection", r"CALLBACKS$"),
     "fill_cache": ("bounded-cache", r"LIMITED\.entries$"),
+    "never_freed": ("cycle", None),
+    "saved": ("cycle", r"gc\.garbage$"),
 }
 """Name of the scenario: the category of the first suspect, and its holder's path (None: there is none to name)."""
 
@@ -117,6 +119,39 @@ def test_scenario(name: str, python: Interpreter, tmp_path: Path) -> None:
 def test_scenario_everywhere(name: str, python: Interpreter, tmp_path: Path) -> None:
     """All scenarios everywhere else."""
     check(name, python, tmp_path)
+
+
+def check_words(python: Interpreter, folder: Path) -> None:
+    evidence = look_at("unprintable", python, folder)
+    (registry,) = [one for one in evidence.holders if one.path.endswith("REGISTRY")]
+    assert registry.samples
+    for sample in registry.samples:
+        assert re.match(r"Unprintable\(number=\d+, name='order \d+', price=", sample), sample
+        assert re.search(r"paid=(True|False), items=<list of 2>", sample), sample
+
+
+def test_objects_are_shown_in_words_without_running_their_code(tmp_path: Path) -> None:
+    check_words(_PYTHONS[0], tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("python", _PYTHONS[1:], ids=str)
+def test_objects_are_shown_in_words_everywhere(python: Interpreter, tmp_path: Path) -> None:
+    check_words(python, tmp_path)
+
+
+def test_what_is_garbage_names_its_cycle(tmp_path: Path) -> None:
+    evidence = look_at("cycle", _PYTHONS[-1], tmp_path)
+    assert "__main__.Request.me -> back" in evidence.cycles
+    assert evidence.saved == ()
+    assert first(find_suspects(evidence)).type == "__main__.Request"
+
+
+def test_what_is_in_gc_garbage_is_counted(tmp_path: Path) -> None:
+    evidence = look_at("saved", _PYTHONS[1], tmp_path)
+    saved = {one.type: one.objects for one in evidence.saved}
+    assert saved["__main__.Request"] == STEPS * LOOKS + 50
+    assert evidence.cycles == ()
 
 
 def test_a_program_that_grows_not_at_all_has_no_suspects(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ import contextvars
 import ctypes
 import functools
 import gc
+import itertools
 import logging
 import queue
 import sys
 import threading
+import warnings
 import weakref
 
 numbers = iter(range(10**9))
@@ -90,6 +92,47 @@ def grow_cycle(number):
         gc.disable()
     one = Request(number)
     one.me = one
+
+
+def grow_saved(count):
+    """A debugging flag that was left on: the collector frees nothing."""
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    for _ in range(count):
+        one = Request(next(numbers))
+        one.me = one
+        del one
+    gc.collect()
+
+
+def grow_never_freed(number):
+    """A cycle of types written in C, none of which says how to clear it."""
+    source = itertools.chain()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        source.__setstate__((iter((source, Request(number))),))
+    if number % 100 == 0:
+        gc.collect()
+
+
+class Unprintable:
+    """Its code never returns."""
+
+    def __init__(self, number):
+        self.number = number
+        self.name = "order %d" % number
+        self.price = number + 0.5
+        self.paid = number % 2 == 0
+        self.items = [number, None]
+
+    def __repr__(self):
+        while True:
+            pass
+
+    __str__ = __sizeof__ = __hash__ = __len__ = __repr__
+
+
+def grow_unprintable(number):
+    REGISTRY.append(Unprintable(number))
 
 
 asked, done = queue.Queue(), threading.Event()
@@ -327,7 +370,7 @@ def fill_cache(number):
     LIMITED.add(number, Request(number))
 
 
-WHOLE = {"thread_local": grow_thread_local, "task": grow_task}
+WHOLE = {"saved": grow_saved, "thread_local": grow_thread_local, "task": grow_task}
 
 
 def main():

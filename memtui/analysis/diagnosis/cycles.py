@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ MANY_FROZEN = 1000
 """Objects that are frozen; fewer are the interpreter's own."""
 HIGH_THRESHOLD = 10_000
 """Of the youngest generation: CPython begins with 700, 3.13 with 2000."""
+_INDEX = re.compile(r"\[\d+\]")
 _MOST_TYPES, _MOST_PATHS = 5, 3
 
 SAVED_ADVICE = (
@@ -71,8 +73,9 @@ def _with_evidence(one: Suspect, state: State) -> Suspect:
     if one.holder is not None:
         more = (*_counted(state), *_flagged(state.cycles))
         return replace(one, evidence=(*one.evidence, *more), advice=SAVED_ADVICE)
-    paths = dict.fromkeys((*_found_paths(state), *(state.evidence.cycles if state.evidence is not None else ())))
-    more = tuple(f"Cycle: {path}" for path in [*paths][:_MOST_PATHS])
+    pictured = state.evidence.cycles if state.evidence is not None else ()
+    paths = {_INDEX.sub("[]", path): path for path in (*pictured, *_found_paths(state))}
+    more = tuple(f"Cycle: {path}" for path in [*paths.values()][:_MOST_PATHS])
     check = state.cycles
     lasting = _lasting(check) if check is not None else ()
     told = (*one.evidence, *more, *_collector(state.gc), *lasting)

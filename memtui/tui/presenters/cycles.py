@@ -9,7 +9,6 @@ from memtui.tui.presenters.line import Line, Span, fit, line
 from memtui.tui.presenters.text import clean, pad, wrap
 
 ROW_KEY = "checked collection"
-_WORDS = "garbage"
 _LEAD = 23
 """The columns of suspects before their names."""
 _COUNT_WIDTH = 12
@@ -22,7 +21,7 @@ def cycle_row(check: CycleCheck, width: int) -> Line:
         told += f"; gc.garbage holds {format_count(check.kept_objects)}"
     path = f" ← {clean(check.paths[0])}" if check.paths else ""
     role = "warn" if check.kept_objects or check.not_freed else "dim"
-    return fit(line(Span(pad("garbage found:", _LEAD, "right"), role), f"{told}{path}"), width)
+    return fit(line(Span(f"{pad('garbage found:', _LEAD - 2, 'right')}  ", role), f"{told}{path}"), width)
 
 
 def cycle_lines(check: CycleCheck, width: int) -> list[str]:

@@ -119,7 +119,7 @@ class LeaksScreen(StateScreen[None]):
         self.app.push_screen(TextScreen("cycles", lines))
 
     def _text_width(self) -> int:
-        return max(30, min(100, self.size.width) - 8)
+        return max(30, min(100, self.size.width) - 12)
 
     def _under_cursor(self) -> Suspect | None:
         key = self.query_one("#suspects", LineTable).cursor_key
