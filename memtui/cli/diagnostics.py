@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memtui.cli.headless import TARGETS, add_watch_options, ended_well, parse_watch, watch_target, with_native
 from memtui.cli.options import duration
 from memtui.cli.progress import ProgressLine
-from memtui.errors import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_OK, EXIT_TARGET_DIED, UsageError
+from memtui.errors import EXIT_BROKEN, EXIT_INTERRUPTED, EXIT_OK, EXIT_TARGET_DIED
 
 if TYPE_CHECKING:
     from memtui.analysis.diagnosis.diagnose import Diagnosis
@@ -40,7 +41,6 @@ exit codes: 0 healthy, growing or inconclusive; 1 suspect or leak; 2 wrong usage
 the program not started; 4 it ended meanwhile (what is known is still reported); 130 interrupted (likewise).
 """
 _SECONDS = 60.0
-_SHORTEST_SECONDS = 10.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -67,8 +67,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
     """Options by argparse, the target by hand. Raises UsageError."""
     args = parse_watch(parser, arguments, "diagnostics")
-    if args.seconds < _SHORTEST_SECONDS:
-        raise UsageError(f"--for must be at least {_SHORTEST_SECONDS:.0f}s.", why="Less shows nothing but noise.")
     return args
 
 
@@ -82,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _watch(args: argparse.Namespace, options: LiveOptions) -> int:
+    from memtui.analysis.diagnosis.diagnose import SHORTEST_WATCH_SECONDS
     from memtui.cli.signals import orderly_end
     from memtui.session.live import LiveSession
     from memtui.session.watching import HeadlessWatch, Watched, WatchPlan
@@ -92,6 +91,7 @@ def _watch(args: argparse.Namespace, options: LiveOptions) -> int:
     plan = WatchPlan(
         args.seconds,
         args.accept_stop,
+        pictures=args.seconds >= SHORTEST_WATCH_SECONDS,
         check_cycles=args.check_cycles,
         trace_frames=1 if args.trace else None,
     )
@@ -107,6 +107,8 @@ def _watch(args: argparse.Namespace, options: LiveOptions) -> int:
     finally:
         line.end()
         session.close()
+    obstacle = watched.obstacle if plan.pictures else "too short a watch for that."
+    watched = replace(watched, state=session.state, obstacle=obstacle)  # with what memtui cost until its end
     diagnosis = _show(args, watched)
     if interrupted:
         return EXIT_INTERRUPTED

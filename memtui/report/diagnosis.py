@@ -111,7 +111,10 @@ def diagnosis_as_text(state: State, diagnosis: Diagnosis, obstacle: str = "", un
     yield from suspect_lines(diagnosis)
     if not diagnosis.suspects and not obstacle:
         yield ""
-        yield "No suspects: nothing in the heap grew that matters."
+        if state.evidence is None:
+            yield "No suspects: there are no two pictures of the heap to compare."
+        else:
+            yield "No suspects: nothing in the heap grew that matters."
     if state.cycles is not None:
         yield from ("", "Checked collection:")
         for told in cycles_as_text(state.cycles):
@@ -139,6 +142,7 @@ def _numbers(state: State, diagnosis: Diagnosis) -> Iterator[str]:
         yield f"  RSS {format_bytes(rss.first)} → {format_bytes(rss.last)} ({change})"
     if diagnosis.verdict.seconds_to_limit is not None:
         yield f"  The memory limit is reached in {format_seconds(diagnosis.verdict.seconds_to_limit)} at this rate."
+    yield from _cost(state)
     split = diagnosis.split
     if split is None:
         return
@@ -166,6 +170,18 @@ def _tracing(state: State) -> Iterator[str]:
     percent = tracing.slowdown_percent
     cpu = "not measurable in CPU time" if percent is None else f"{percent:+.0f} % of CPU time"
     yield f"  Tracing cost the process {cpu}, and {format_bytes(tracing.overhead_bytes)} for traces."
+
+
+def _cost(state: State) -> Iterator[str]:
+    """What the pictures cost the process, and memtui the machine."""
+    paid = state.cost
+    if paid.pictures_cpu_seconds is None or paid.target_cpu_seconds is None or not state.now_seconds:
+        return
+    share = paid.target_cpu_seconds / state.now_seconds
+    yield (
+        f"  It cost the process {format_seconds(paid.target_cpu_seconds)} of CPU time, {share:.2%} of a core "
+        f"(page faults estimated); memtui itself took {format_seconds(paid.tool_cpu_seconds)}."
+    )
 
 
 def _one(rank: int, suspect: Suspect) -> Iterator[str]:

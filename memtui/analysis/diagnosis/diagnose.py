@@ -16,7 +16,11 @@ from memtui.analysis.diagnosis.suspects import find_suspects
 from memtui.analysis.diagnosis.verdict import judge
 from memtui.model.state import State
 from memtui.model.suspect import Split, Suspect
+from memtui.model.units import format_seconds
 
+ENDED = "The target has ended: "
+SHORTEST_WATCH_SECONDS = 10.0
+"""What is planned to be shorter shows nothing but noise: it is inconclusive whatever it shows."""
 LONG_WATCH_SECONDS = 1800.0
 """A watch that is not planned is judged by the minute from here on, a shorter one by parts of it."""
 
@@ -59,7 +63,7 @@ class Curve:
             )
         verdict = self._detector.verdict(state.now_seconds, known)
         if state.ending is not None:
-            reasons = (*verdict.reasons, f"The target has ended: {state.ending.text}.")
+            reasons = (*verdict.reasons, f"{ENDED}{state.ending.text}.")
             verdict = replace(verdict, reasons=reasons, seconds_to_limit=None, pressure=None)
         return verdict
 
@@ -79,12 +83,23 @@ def diagnose(
     if curve is None:
         looks = ((one.at_seconds, one.rss_bytes) for one in state.series)
         curve = judge_curve(state, scale_of(state, planned_seconds), looks)
+        if planned_seconds is not None and planned_seconds < SHORTEST_WATCH_SECONDS:
+            return Diagnosis(_too_short(curve, planned_seconds), (), None)
     if state.evidence is None:
         return Diagnosis(curve, _marked(with_cycles((), state), expected), None)
     found = with_native_sites(without_own(find_suspects(state.evidence), state), state.native)
     suspects = _marked(found, expected)
     told = with_offers(_marked(with_cycles(suspects, state), expected), state)
     return Diagnosis(judge(curve, suspects), told, split_growth(state.evidence))
+
+
+def _too_short(curve: Verdict, seconds: float) -> Verdict:
+    reason = (
+        f"{format_seconds(seconds)} are too short a watch: any program grows and shrinks for so long. "
+        "A minute shows what lasts: --for 60s."
+    )
+    ended = [one for one in curve.reasons if one.startswith(ENDED)]
+    return replace(curve, state="inconclusive", confidence=0.0, reasons=(reason, *ended), seconds_to_limit=None)
 
 
 def _marked(suspects: Sequence[Suspect], expected: Collection[str]) -> tuple[Suspect, ...]:
