@@ -108,7 +108,8 @@ def _watch(args: argparse.Namespace, options: LiveOptions) -> int:
         line.end()
         session.close()
     obstacle = watched.obstacle if plan.pictures else "too short a watch for that."
-    watched = replace(watched, state=session.state, obstacle=obstacle)  # with what memtui cost until its end
+    paid = session.state.cost  # until its end
+    watched = replace(watched, state=replace(watched.state, cost=paid), obstacle=obstacle)
     diagnosis = _show(args, watched)
     if interrupted:
         return EXIT_INTERRUPTED
