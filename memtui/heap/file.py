@@ -36,6 +36,7 @@ from memtui.heap.columns import BadColumnsError, Columns, from_columns, to_colum
 from memtui.heap.facts import Facts
 from memtui.heap.graph.analysis import Analysis
 from memtui.heap.picture import Picture
+from memtui.model.files import HEAD_BYTES, kind_of
 from memtui.model.heap import PictureFacts, PictureToll
 
 EXTENSION = ".memtui"
@@ -159,7 +160,13 @@ def _open(path: str | Path) -> Iterator[zipfile.ZipFile]:
             # Opening a pipe would wait for a writer.
             raise UsageError(f"{path} is no file of memtui.", next_step="Name a *.memtui file.")
         with target.open("rb") as file:
-            if file.read(4) != b"PK\x03\x04":
+            kind = kind_of(file.read(HEAD_BYTES))
+            if kind == "recording":
+                raise UsageError(
+                    f"{path} is a recording, no heap picture.",
+                    next_step=f"To play it: memtui open {path}, to print it: memtui report {path}",
+                )
+            if kind != KIND:
                 raise UsageError(f"{path} is no file of memtui.", next_step="Name a *.memtui file.")
             with _explained(path), zipfile.ZipFile(file) as archive:
                 yield archive
