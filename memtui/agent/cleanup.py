@@ -4,8 +4,10 @@ Python's own free lists need no step of theirs: a full collection empties them, 
 (``clear_freelists`` in Modules/gcmodule.c, Python/gc.c since 3.13). The type cache (``sys._clear_type_cache``, since
 3.13 ``sys._clear_internal_caches``) is left alone: it holds some kilobytes, and the program is slower without it.
 
-``malloc_trim`` is called by this thread, which holds no lock of the allocator, and without the GIL. A thread of the
-program that was borrowed for it might. The C half of ctypes suffices for that; it loads none of its Python.
+``malloc_trim`` is called by this thread, which holds no lock of the allocator, and without the GIL; threads that need
+the arena that is being trimmed wait for it. A thread of the program that was borrowed for the call might hold such a
+lock. The C half of ctypes suffices, which loads none of its Python; it is left in ``sys.modules``, as an extension
+module that was loaded cannot be unloaded.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ takes it out again. The steps:
   hooks        what the program registered with memtui.register_cleanup; they run in a thread of memtui's inside the
                process, beside its own threads; one that takes longer than 30 s is not waited for, and goes on
   collection   gc.collect(): the program stands still for it; Python's own free lists are emptied by it, too
-  malloc_trim  where the C library is glibc: free memory goes back to the system; the program goes on meanwhile
+  malloc_trim  where the C library is glibc: free memory goes back to the system, some 0.5 ms for each MB; meanwhile
+               threads that need C memory wait
 """
 _EXAMPLES = """\
 examples:
@@ -66,10 +67,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Clean up, print, and return the exit code. Raises MemtuiError when it cannot be done."""
+    from memtui.cli.alerts import complain
+    from memtui.config import load
     from memtui.observe.eligibility import check_attachable
     from memtui.report.cleanup import cleanup_as_json, cleanup_as_text
     from memtui.session.cooldown import Cooldown
 
+    complain(load().problems)
     check_attachable(args.pid)
     cooldown = Cooldown(args.pid, cooldown_seconds(args))
     _check_cooldown(args, cooldown)

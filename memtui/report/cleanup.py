@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from memtui.model.cleanup import CleanupOutcome, CleanupStep
 from memtui.model.target import Target
 from memtui.model.units import format_bytes, format_count, format_seconds
+from memtui.report.pictures import printable
 
 SCHEMA = "memtui.cleanup/1"
 _NAME = 34
@@ -49,8 +51,8 @@ def cleanup_facts(outcome: CleanupOutcome) -> dict[str, Any]:
 
 def cleanup_as_text(outcome: CleanupOutcome, target: Target) -> list[str]:
     """A line a step, and the sum."""
-    lines = [f"Clean-up of process {target.pid} ({_safe(' '.join(target.command))[:60]})"]
-    lines += [f"  {_safe(line)}" for one in outcome.steps for line in _step(one)]
+    lines = [f"Clean-up of process {target.pid} ({printable(' '.join(target.command))[:60]})"]
+    lines += [f"  {printable(line)}" for one in outcome.steps for line in _step(one)]
     before, after = format_bytes(outcome.rss_before_bytes), format_bytes(outcome.rss_after_bytes)
     lines.append(f"RSS {before} -> {after}: {_freed(outcome.freed_rss_bytes)}")
     if any(one.kind == "hook" for one in outcome.steps):
@@ -84,6 +86,9 @@ def _freed(freed_bytes: int | None) -> str:
     return f"{format_bytes(freed_bytes)} freed"
 
 
-def _safe(text: str) -> str:
-    """Names come from the process: nothing in them may reach the terminal as a command."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+def cleanups_in_words(outcomes: Sequence[CleanupOutcome]) -> str:
+    """How many there were, and what they freed in all: the growth that remains is what they could not free."""
+    known = [one.freed_rss_bytes for one in outcomes if one.freed_rss_bytes is not None]
+    failed = sum(bool(one.failed) for one in outcomes)
+    freed = "" if not known else f", RSS {format_bytes(-sum(known), sign=True)} in all"
+    return f"{format_count(len(outcomes))}{freed}{f', {failed} with steps that failed' if failed else ''}"

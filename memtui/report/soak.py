@@ -12,6 +12,7 @@ from memtui.model.state import State
 from memtui.model.units import format_bytes, format_seconds
 from memtui.report.alerts import alerts_in_words
 from memtui.report.build import build_report
+from memtui.report.cleanup import cleanups_in_words
 from memtui.report.diagnosis import suspect_lines, wrapped
 from memtui.report.pictures import printable
 
@@ -120,6 +121,8 @@ def figures(soak: SoakReport) -> Iterator[tuple[str, str]]:
     stops = f", {len(pauses)} heap pictures (stopped for {max(pauses) * 1000:.1f} ms at most)" if pauses else ""
     yield "looks", f"{series.looks}{stops}"
     yield from ((level, printable(text)) for level, text in alerts_in_words(soak.state))
+    if soak.state.cleanups:
+        yield "clean-ups", cleanups_in_words(soak.state.cleanups)
     if soak.snapshot is not None:
         yield "snapshot", soak.snapshot
     if soak.recording is not None:

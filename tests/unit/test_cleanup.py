@@ -24,7 +24,7 @@ from memtui.model.state import CLEANUP_BOUND, State
 from memtui.model.target import Ending
 from memtui.protocol import Frame
 from memtui.report.build import build_report, load_schema
-from memtui.report.cleanup import cleanup_as_json, cleanup_as_text
+from memtui.report.cleanup import cleanup_as_json, cleanup_as_text, cleanups_in_words
 from memtui.session import messages as m
 from memtui.session.auto_cleanup import AutoCleanup, wanted_level
 from memtui.session.cleaning import HOOK_SECONDS, CleanupInTheMaking
@@ -184,6 +184,11 @@ def test_text_and_json() -> None:
     assert document["schema"] == "memtui.cleanup/1"
     assert document["freed_rss_bytes"] == 10 * MIB
     assert document["steps"][3]["freed_rss_bytes"] is None
+
+
+def test_the_summary_of_several() -> None:
+    assert cleanups_in_words([OUTCOME, OUTCOME]) == "2, RSS -20.0 MiB in all, 2 with steps that failed"
+    assert cleanups_in_words([replace(OUTCOME, rss_after_bytes=None, steps=())]) == "1"
 
 
 @pytest.fixture
