@@ -3,7 +3,8 @@
 While two processes share memory, the first write to each page is a page fault in which the kernel copies it (or, when
 the other is gone, only takes note): ``do_wp_page`` in ``mm/memory.c``. Their number is known, ``minflt`` of
 ``proc(5)``, but for those the process would have had anyway; what one takes is measured in this process. So it is an
-estimate.
+estimate, and rather a low one: the pages of a large program are not in the processor's caches (a program of a million
+objects that writes all over its heap paid 5 µs a fault where 3 µs were measured here).
 """
 
 from __future__ import annotations
