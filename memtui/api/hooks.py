@@ -19,7 +19,7 @@ RUNNING: list[tuple[int, str]] = []
 """The agent's note of the hook it runs, and of the process: an agent that comes later does not run it once more."""
 
 _Function = TypeVar("_Function", bound=Callable[[], object])
-_lock = threading.Lock()
+_lock = threading.RLock()  # a finalizer may come in between, and take its hook back
 
 
 def register_cleanup(function: _Function, *, name: str | None = None, level: CleanupLevel = "critical") -> _Function:
@@ -63,7 +63,7 @@ def hooks_for(level: CleanupLevel) -> tuple[tuple[str, Callable[[], object]], ..
 def _renew_lock() -> None:
     """In a forked child: the thread that has it may not exist there."""
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_renew_lock)

@@ -8,7 +8,6 @@ import weakref
 from contextlib import suppress
 
 _known: weakref.WeakSet[Lock] = weakref.WeakSet()
-_at_fork: list[bool] = []
 
 
 class Lock:
@@ -19,9 +18,6 @@ class Lock:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         _known.add(self)
-        if not _at_fork:  # such a function cannot be taken back, so there is one for all
-            _at_fork.append(True)
-            os.register_at_fork(after_in_child=_renew_all)
 
     def __enter__(self) -> None:
         self._lock.acquire()
@@ -38,3 +34,9 @@ class Lock:
 def _renew_all() -> None:
     for one in list(_known):
         one.renew()
+
+
+os.register_at_fork(after_in_child=_renew_all)  # it cannot be taken back, so there is one for all
+
+TRACING = Lock()
+"""Over the list of those who need tracemalloc, which all profilers of a program share."""

@@ -15,7 +15,7 @@ from memtui.analysis.detect import Detector, DetectorOptions, Verdict
 from memtui.analysis.trend import theil_sen
 from memtui.api import snapshot as looks
 from memtui.api.background import Background
-from memtui.api.locks import Lock
+from memtui.api.locks import TRACING, Lock
 from memtui.api.process import Guarded, OwnProcess
 from memtui.api.snapshot import MemorySnapshot
 from memtui.api.thresholds import Callback, Threshold, crossings, new_threshold
@@ -62,7 +62,8 @@ class MemoryProfiler:
         self._background = Background(self._tick, self._forked)
         self._pauses: Pauses | None = None
         self._seen_pauses = GcPauses()
-        self._tracing = tracing.Tracing(Held(), looks.OWN_FILES)
+        with TRACING:
+            self._tracing = tracing.Tracing(Held(), looks.OWN_FILES)
         self._token = object()  # holds tracing in the name of this profiler, without keeping it alive
 
     def __del__(self) -> None:
@@ -109,7 +110,8 @@ class MemoryProfiler:
             if pauses is not None:
                 self._seen_pauses = _pauses(pauses)
                 pauses.remove()
-            self._tracing.release(self._token)
+            with TRACING:
+                self._tracing.release(self._token)
         join()
         return self
 
@@ -263,7 +265,8 @@ class MemoryProfiler:
             if not self._background.running:
                 return
             self._keep_tracing()
-            traced = self._tracing.state()["traced"]
+            with TRACING:
+                traced = self._tracing.state()["traced"]
             sample = self._process.look(time.monotonic() - self._began, traced)
             self._series = self._series.append(sample)
             thresholds = self._thresholds
@@ -283,7 +286,8 @@ class MemoryProfiler:
     def _keep_tracing(self) -> None:
         """tracemalloc on, if it was asked for; also when somebody else stopped it meanwhile."""
         if self._trace_frames:
-            self._tracing.start(self._token, self._trace_frames)
+            with TRACING:
+                self._tracing.start(self._token, self._trace_frames)
 
     def _forked(self) -> None:
         """In a forked child: nothing of the parent's profiling goes on here."""

@@ -16,6 +16,7 @@ from memtui.agent.heap import count_types, type_name
 from memtui.agent.pauses import Held
 from memtui.agent.tracing import Tracing
 from memtui.agent.wire import TooBusy
+from memtui.api.locks import TRACING
 from memtui.api.process import OwnProcess, collector_state
 from memtui.model.allocation import Allocation, Frame, TypeCount
 from memtui.model.gc import GcState
@@ -182,7 +183,9 @@ def top_allocations(limit: int) -> tuple[Allocation, ...]:
     if not tracemalloc.is_tracing():
         return ()
     try:
-        table = Tracing(Held(), OWN_FILES).allocations("line", limit)
+        with TRACING:
+            tracing = Tracing(Held(), OWN_FILES)
+        table = tracing.allocations("line", limit)
     except TooBusy:
         return ()
     files = table["files"]

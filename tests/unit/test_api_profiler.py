@@ -252,6 +252,26 @@ def test_tracing_goes_on_until_the_last_of_two_profilers_stops() -> None:
     other.stop_profiling()
 
 
+def test_many_profilers_share_tracing() -> None:
+    """While one of them needs it, tracing is on, whatever the others begin and end meanwhile."""
+    steady, off = MemoryProfiler(trace_frames=1).start_profiling(60.0), list[int]()
+
+    def work() -> None:
+        for number in range(100):
+            with MemoryProfiler(trace_frames=1, interval_seconds=60.0):
+                pass
+            if not tracemalloc.is_tracing():
+                off.append(number)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(60)
+    assert off == []
+    steady.stop_profiling()
+
+
 def test_collections_are_timed_while_it_runs() -> None:
     with MemoryProfiler() as profiler:
         gc.collect()
