@@ -162,7 +162,7 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Values of ints of up to 60 bits: node and value."""
+    """Values of ints of up to 60 bits, and the 64 bits of floats: node and value."""
 
     nodes: NodeColumn
     """Ascending."""

@@ -126,7 +126,9 @@ def check_words(python: Interpreter, folder: Path) -> None:
     (registry,) = [one for one in evidence.holders if one.path.endswith("REGISTRY")]
     assert registry.samples
     for sample in registry.samples:
-        assert re.match(r"Unprintable\(number=\d+, name='order \d+', price=", sample), sample
+        told = re.match(r"Unprintable\(number=(\d+), name='order (\d+)', price=(\d+).5, ", sample)
+        assert told is not None, sample
+        assert len(set(told.groups())) == 1, sample
         assert re.search(r"paid=(True|False), items=<list of 2>", sample), sample
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from bisect import bisect_left
 
 from memtui.heap.picture import Kind, Picture
 
 MAX_KEY_CHARACTERS = 40
 MAX_TEXT_CHARACTERS = 200
+_BITS, _FLOAT = struct.Struct("=q"), struct.Struct("=d")
 _CONSTANTS = {"NoneType": "None", "ellipsis": "Ellipsis", "NotImplementedType": "NotImplemented"}
 
 
@@ -50,6 +52,9 @@ class Words:
         if kind == Kind.INT:
             value = self._number(node)
             return None if value is None else str(bool(value)) if name == "bool" else str(value)
+        if name == "float":
+            bits = self._number(node)
+            return None if bits is None else repr(_FLOAT.unpack(_BITS.pack(bits))[0])
         return _CONSTANTS.get(name)
 
     def key(self, node: int) -> str:

@@ -1,4 +1,4 @@
-"""What strings and ints say: beginnings of texts, values of small ints, and texts that exist more than once.
+"""What strings and numbers say: beginnings of texts, small ints and floats, and texts that exist more than once.
 
 Sources in CPython: ``Objects/unicodeobject.c`` (forms of strings), ``Objects/longobject.c`` (digits of 30 bits).
 """
@@ -78,7 +78,7 @@ class Strings:
 
 
 def read_numbers(image: Image, classes: Classes, layout: Layout, objects: Objects) -> Numbers:
-    """Ints of at most two digits."""
+    """Ints of at most two digits, and floats (``Include/cpython/floatobject.h``: the value follows the head)."""
     rows = np.flatnonzero(classes.kinds[objects.row] == Kind.INT)
     index = objects.index[rows]
     head = image.words[index + 2]
@@ -91,7 +91,13 @@ def read_numbers(image: Image, classes: Classes, layout: Layout, objects: Object
     value = (pair & np.uint64(0x3FFFFFFF)).astype(np.int64)
     high = (pair >> np.uint64(32)).astype(np.int64) & 0x3FFFFFFF
     value = np.where(count == 2, value + (high << 30), value) * sign
-    return Numbers(rows.astype(np.int32), value)
+    is_float = np.array([one.name == "float" for one in classes.raw] or [False], np.bool_)
+    floats = np.flatnonzero(is_float[objects.row])
+    floats = floats[objects.index[floats] + 2 < len(image.words)]
+    rows = np.concatenate([rows, floats])
+    value = np.concatenate([value, image.words[objects.index[floats] + 2].view(np.int64)])
+    order = np.argsort(rows, kind="stable")
+    return Numbers(rows[order].astype(np.int32), value[order])
 
 
 def find_duplicates(
