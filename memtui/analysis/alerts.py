@@ -1,7 +1,8 @@
 """Thresholds against a State: what is crossed, and when it was crossed anew.
 
 One crossing is one alert: a threshold that was crossed is armed again only when the value has stayed away from it
-by a margin for some looks, or on the good side at all for a minute. Noise around a threshold is thus one alert.
+by a margin for some looks, or on the good side at all for a minute. Noise around a threshold is thus one alert, and
+so are slow collections one after the other.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ def step(rule: Threshold, before: Standing, value: float | None, at_seconds: flo
 
 
 def _clear(rule: Threshold, value: float) -> bool:
-    """Whether a value is away from the threshold by the margin."""
+    """Whether a value is away from the threshold by the margin; what is momentary tells nothing of later."""
+    if METRICS[rule.metric].momentary:
+        return False
     if METRICS[rule.metric].below:
         return value >= rule.value * (1 + MARGIN)
     return value <= rule.value * (1 - MARGIN)

@@ -24,6 +24,8 @@ def levels_from(lowest: str | None) -> tuple[Level, ...]:
 class Metric:
     """A figure that may have a threshold. ``below``: it is dangerous below the threshold, not above it.
 
+    ``momentary``: it is about what happened since the last look, not about a state that lasts.
+
     ``unit`` is that of its values: bytes, bytes a minute, percent, seconds, or a count. ``suffix`` is put behind a
     plain number so that it can be read. ``parse`` reads a threshold and raises ValueError; ``shown`` writes a value
     for people, beside a threshold that the user wrote in some unit.
@@ -36,6 +38,7 @@ class Metric:
     parse: Callable[[str], float]
     shown: Callable[[float, str], str]
     below: bool = False
+    momentary: bool = False
 
 
 def _rate(text: str) -> float:
@@ -81,8 +84,8 @@ METRICS: dict[str, Metric] = {
         ),
         Metric("limit", "RSS against the cgroup's limit", "percent", "%", _percent, _share),
         Metric("time_to_limit", "time to the limit", "seconds", "s", parse_duration, _seconds, below=True),
-        Metric("gc_pause", "gc pause", "seconds", "s", parse_duration, _seconds),
-        Metric("processes", "processes", "processes", "", float, lambda value, _: format_count(int(value))),
+        Metric("gc_pause", "gc pause", "seconds", "s", parse_duration, _seconds, momentary=True),
+        Metric("processes", "number of processes", "processes", "", float, lambda value, _: format_count(int(value))),
     )
 }
 """What can have a threshold, by the name it has on the command line and in the configuration."""

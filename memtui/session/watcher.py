@@ -20,6 +20,8 @@ from memtui.session.messages import Climbed, FamilySeen, Looked, Message, Noted,
 _RETRY_SECONDS = 1.0
 _FAMILY_SECONDS = 5.0
 _FAMILY_DELAY_SECONDS = 2.0
+_FAMILY_SOON_SECONDS = 1.0
+"""So long after the last walk at least, when children came or went."""
 
 
 class Watcher:
@@ -43,6 +45,7 @@ class Watcher:
         self._note = ""
         self._retry_at = 0.0
         self._family_due = time.monotonic() + _FAMILY_DELAY_SECONDS
+        self._family_soonest = self._family_due
         self._children: set[int] = set(children(pid))
         self.climb()
 
@@ -126,6 +129,10 @@ class Watcher:
             return self._gc.read()
         except RefusedError:
             return None  # Python is starting, ending, or in the middle of a change: this look goes without
+        except TargetDiedError:
+            if self._reader.state() in ("Z", "X"):
+                raise
+            return None  # the process replaced its program (exec) just now, which the next look notices
 
     def _follow(self) -> tuple[Message, ...]:
         """Notice exec; look for the Python of a launched command; try again what was refused."""
@@ -171,14 +178,19 @@ class Watcher:
     def _family(self) -> tuple[Message, ...]:
         if time.monotonic() < self._family_due:
             return ()
-        began = time.monotonic()
+        began = time.thread_time()
         seen = family(self.pid)
-        # Walking the tree reads every process of the machine: it may take one percent of a core.
-        self._family_due = time.monotonic() + max(_FAMILY_SECONDS, 100 * (time.monotonic() - began))
+        # Walking the tree reads every process of the machine: it may take one percent of a core, and a little more
+        # while children come and go.
+        cost_seconds, now = time.thread_time() - began, time.monotonic()
+        self._family_due = now + max(_FAMILY_SECONDS, 100 * cost_seconds)
+        self._family_soonest = now + max(_FAMILY_SOON_SECONDS, 30 * cost_seconds)
         return (FamilySeen(seen),)
 
     def _forks(self) -> tuple[Message, ...]:
         now = set(children(self.pid))
+        if now != self._children:
+            self._family_due = min(self._family_due, self._family_soonest)
         new, self._children = sorted(now - self._children), now
         if not new:
             return ()

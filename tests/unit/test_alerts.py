@@ -76,6 +76,12 @@ def test_what_is_dangerous_below_is_mirrored() -> None:
     assert raised(LEFT, [math.inf, 200, 101, 99, 50, 101, 99, 111, 111, 112, 99]) == [3, 10]
 
 
+def test_what_is_momentary_is_calm_after_a_minute() -> None:
+    rule = threshold("warning", "gc_pause", "200ms")
+    assert raised(rule, [0.3, *[0.0] * 10, 0.4, *[0.0] * 59, 0.3]) == [0]
+    assert raised(rule, [0.3, *[0.0] * 61, 0.3]) == [0, 62]
+
+
 def test_noise_around_a_threshold_is_one_alert() -> None:
     random.seed(7)
     for _ in range(20):

@@ -55,7 +55,7 @@ class Courier:
             return
         self._thread.join(max(0.0, until - time.monotonic()))
         if self._thread.is_alive():
-            self._tell(f"memtui ended before the {self._name} had taken its last alerts.")
+            self._tell(f"The session ended before the {self._name} had taken its last alerts.")
 
     def _run(self) -> None:
         while True:
