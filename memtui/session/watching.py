@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from memtui.model.command import CheckCycles, CollectGarbage, Command, StartTracing, TakeSnapshot
 from memtui.model.heap import PictureFacts
 from memtui.model.state import EventKind, State
+from memtui.model.units import format_seconds
 from memtui.session.interface import Session
 from memtui.session.settling import ModuleCounter
 from memtui.session.silence import SILENCE
@@ -24,6 +25,8 @@ _SPACING = (0.0, 0.29, 0.63, 1.0)
 _MOST_LOOKS = 8
 _SECONDS_A_LOOK = 75.0
 _PATIENCE_SECONDS = 180.0
+_LEAST_PATIENCE_SECONDS = 60.0
+"""So long a picture is waited for also by a watch that is shorter; else as long as the watch is meant to last."""
 _TRACING_SECONDS = 15.0
 _QUESTION = re.compile(r" [^.?]* all the same\?$")
 """The end of a question that is not asked here."""
@@ -125,7 +128,8 @@ class HeadlessWatch:
             if number and self._plan.wanted is not None and not self._plan.wanted():
                 continue
             asked = self._passed()
-            self._look(self._taken, accept_stop=self._plan.accept_stop)
+            patience = min(_PATIENCE_SECONDS, max(_LEAST_PATIENCE_SECONDS, self._plan.seconds))
+            self._look(self._taken, accept_stop=self._plan.accept_stop, patience_seconds=patience)
             took = self._passed() - asked
 
     def _settle(self) -> None:
@@ -162,6 +166,11 @@ class HeadlessWatch:
         # Compared from the second on: the target may end before the last one.
         command = TakeSnapshot(accept_stop=accept_stop, compare=number > 0)
         done, obstacle = self._carried_out(command, is_taken, patience_seconds)
+        if not done and not obstacle and not self._over():
+            obstacle = (
+                f"picture {number + 1} of it was not ready after {format_seconds(patience_seconds)}: the heap is large, "
+                "or the machine busy. A longer watch waits for longer: --for 10m."
+            )
         self._taken += done
         self._obstacle = obstacle or self._obstacle
 

@@ -204,7 +204,8 @@ def stack_is_right(frames: list[list[Any]], case: Case) -> bool:
             if str(file).endswith(suffix) and function in [one.strip() for one in functions.split(",")]:
                 return True
     name = str(case.facts.get("package", "?")).removeprefix("python-")
-    return bool(case.facts.get("native")) and any(name in f"{file} {function}" for file, _, function in frames)
+    named = [f"{str(file).partition('site-packages/')[2]} {function}" for file, _, function in frames]
+    return bool(case.facts.get("native")) and any(name in one for one in named)
 
 
 def ours(case: Case, reports: Path | None) -> Answer:
