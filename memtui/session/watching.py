@@ -168,8 +168,8 @@ class HeadlessWatch:
         done, obstacle = self._carried_out(command, is_taken, patience_seconds)
         if not done and not obstacle and not self._over():
             obstacle = (
-                f"picture {number + 1} of it was not ready after {format_seconds(patience_seconds)}: the heap is large, "
-                "or the machine busy. A longer watch waits for longer: --for 10m."
+                f"picture {number + 1} of it was not ready after {format_seconds(patience_seconds)}: "
+                "the heap is large, or the machine busy. A longer watch waits for longer: --for 10m."
             )
         self._taken += done
         self._obstacle = obstacle or self._obstacle
