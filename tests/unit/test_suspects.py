@@ -100,6 +100,10 @@ def test_stacks_of_new_threads_are_no_native_leak() -> None:
     assert [one.kind for one in find_suspects(evidence(None, looks=seen))] == ["native"]
     seen = tuple(replace(look, threads=10 + 50 * number) for number, look in enumerate(seen))
     assert find_suspects(evidence(None, looks=seen)) == ()
+    threads = (GrownType("threading.Thread", 150, MIB // 2),)
+    (found,) = find_suspects(evidence(holder((0, MIB // 6, MIB // 3, MIB // 2), MORE, types=threads), looks=seen))
+    assert found.share == 1.0
+    assert "+150 threads" in found.evidence[-1]
 
 
 def test_the_type_is_that_of_the_elements_before_what_hangs_on_them() -> None:

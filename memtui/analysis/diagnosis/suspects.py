@@ -22,6 +22,7 @@ MIN_NATIVE_BYTES = 1536 * 1024
 NATIVE_SHARE = 0.4
 """Of the growth of anonymous memory that is not objects, from here on it is native memory that grows."""
 _MOST_SUSPECTS = 20
+_THREADS = frozenset(("Thread", "ThreadPoolExecutor", "ThreadPool", "_DummyThread", "Timer"))
 _MOST_TYPES_TOLD = 4
 _MOST_SITES, _SITE_SHARE = 3, 0.2
 
@@ -48,12 +49,12 @@ def _with_sites(found: list[Suspect], evidence: Evidence) -> tuple[Suspect, ...]
 
 
 def _growth_of_all(evidence: Evidence) -> int:
-    """Bytes that objects or anonymous memory gained, whichever is more: what a share is a share of."""
+    """Bytes that objects or anonymous memory without stacks gained, whichever is more: what a share is a share of."""
     first, last = evidence.looks[0], evidence.looks[-1]
     objects = last.objects_bytes - first.objects_bytes
     if first.anonymous_bytes is None or last.anonymous_bytes is None:
         return max(objects, 1)
-    return max(objects, last.anonymous_bytes - first.anonymous_bytes, 1)
+    return max(objects, last.anonymous_bytes - first.anonymous_bytes - stack_growth(first, last), 1)
 
 
 def _holder(holder: GrownHolder, evidence: Evidence, times: Sequence[float]) -> Suspect | None:
@@ -77,7 +78,7 @@ def _holder(holder: GrownHolder, evidence: Evidence, times: Sequence[float]) -> 
         retained_bytes=holder.retained_bytes,
         holder=path,
         chain=() if lost else (holder.root, *(f"{step.label}: {step.type}" for step in holder.chain)),
-        evidence=_told(holder, sizes, counted, len(times)),
+        evidence=(*_told(holder, sizes, counted, len(times)), *_threads_told(holder, evidence)),
         advice=ADVICE["bounded-cache" if bounded else category],
         signature=signature_of("python", path or "nobody", telling_type(holder) or holder.type),
         lasting=sizes.steady and counted.rises,
@@ -108,6 +109,14 @@ def _told(holder: GrownHolder, sizes: Course, counted: Course, looks: int) -> tu
     if holder.bound is not None and holder.elements is not None:
         told.append(f"It allows itself {format_count(holder.bound)} elements.")
     return tuple(told)
+
+
+def _threads_told(holder: GrownHolder, evidence: Evidence) -> tuple[str, ...]:
+    more = (evidence.looks[-1].threads or 0) - (evidence.looks[0].threads or 0)
+    if more <= 0 or not any(one.type.rpartition(".")[2] in _THREADS for one in holder.types):
+        return ()
+    stacks = format_bytes(stack_growth(evidence.looks[0], evidence.looks[-1]))
+    return (f"{format_count(more, sign=True)} threads run now: their stacks (at most {stacks}) come on top.",)
 
 
 def _until_full(holder: GrownHolder, elements: Course | None) -> float | None:
