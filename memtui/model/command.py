@@ -137,13 +137,20 @@ class SeekTo:
 
 
 @dataclass(frozen=True, slots=True)
+class SeekBy:
+    """Go so many seconds on in a recording; back when they are negative."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class SeekEvent:
     """Go to the next event of a recording, or to the one before."""
 
     forward: bool
 
 
-PlaybackCommand = Play | SetSpeed | SeekTo | SeekEvent
+PlaybackCommand = Play | SetSpeed | SeekTo | SeekBy | SeekEvent
 """What only a session that plays a recording does."""
 
 Command = (

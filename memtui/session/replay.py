@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from memtui.model.command import Command, Play, PlaybackCommand, SeekEvent, SeekTo, SetSpeed
+from memtui.model.command import Command, Play, PlaybackCommand, SeekBy, SeekEvent, SeekTo, SetSpeed
 from memtui.model.state import EVENT_BOUND, Event, EventKind, Playback, State
 from memtui.model.units import format_seconds
 from memtui.session.interface import Listener
@@ -117,6 +117,8 @@ class ReplaySession:
             self._speed = min(max(command.speed, SPEEDS[0]), SPEEDS[-1])
         elif isinstance(command, SeekTo):
             self._go_to(command.seconds)
+        elif isinstance(command, SeekBy):
+            self._go_to(self._at + command.seconds)
         else:
             self._go_to(self._event(command))
 

@@ -8,7 +8,7 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from memtui.model.command import Play, SeekEvent, SeekTo, SetSpeed
+from memtui.model.command import Play, SeekBy, SeekEvent, SeekTo, SetSpeed
 from memtui.model.state import Playback, State
 from memtui.session.moments import moment
 from memtui.session.replay import SPEEDS
@@ -112,7 +112,7 @@ class ReplayScreen(DashboardScreen):
         self.query_one("#allocations").focus()
 
     def _seek_by(self, seconds: float) -> None:
-        self.memtui.session.request(SeekTo(self._playback.at_seconds + seconds))
+        self.memtui.session.request(SeekBy(seconds))
 
     @property
     def _playback(self) -> Playback:
