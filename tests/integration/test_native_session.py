@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import jsonschema
 import pytest
 from test_native_targets import LEAK, recording, residue, target, wait_until, without_memray
 
@@ -18,6 +20,8 @@ from memtui.model.command import StartNative, StopNative
 from memtui.model.state import EventKind
 from memtui.model.target import Rung
 from memtui.native.reader import Recorded
+from memtui.report.build import load_schema
+from memtui.report.native import load_native_schema
 from memtui.session.live import LiveOptions, LiveSession
 from memtui.session.workload import LaunchSpec, Workload
 
@@ -162,3 +166,20 @@ def test_without_memray_beside_memtui(monkeypatch: pytest.MonkeyPatch) -> None:
         session.request(StartNative(1.0))
         wait_until(lambda: bool(problems(session)))
         assert "is not installed beside memtui" in problems(session)[0]
+
+
+@pytest.mark.slow
+def test_diagnostics_records_what_it_suspects(tmp_path: Path) -> None:
+    report = tmp_path / "r.json"
+    with target(seconds=200) as process:
+        command = [sys.executable, "-m", "memtui", "diagnostics", str(process.pid), "--for", "10s"]
+        command += ["--native=2s", "--report", str(report)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+        assert residue(process.pid) == []
+    assert done.returncode == 1, done.stderr
+    assert "_ctypes: _ctypes_callproc kept" in " ".join(done.stdout.split())
+    written = json.loads(report.read_text("utf-8"))
+    jsonschema.Draft202012Validator(load_schema()).validate(written)
+    jsonschema.Draft202012Validator(load_native_schema()).validate(written["native"])
+    assert written["suspects"][0]["kind"] == "native"
+    assert written["suspects"][0]["allocated_at"][0]["function"] == "_ctypes_callproc"

@@ -9,6 +9,7 @@ import pytest
 from screen_text import text_of, until
 
 from memtui.model.command import Command, StartNative, StopNative
+from memtui.model.evidence import Evidence, Look
 from memtui.model.native import (
     NativeFrame,
     NativeKind,
@@ -119,3 +120,31 @@ async def test_files_have_no_process_to_record(settings: object, states: tuple[S
         await pilot.press("n")
         await pilot.pause()
         assert session.requests == []
+
+
+@SIZES
+async def test_the_leak_screen_offers_what_tells_more(
+    make_app: Make, states: tuple[State, ...], size: tuple[int, int]
+) -> None:
+    looks = tuple(
+        Look(at, (20 + at) * MIB, (10 + at) * MIB, 5 * MIB, 1000, 0, 0, 5 * MIB, 0, 0.004) for at in (0, 15, 30, 45)
+    )
+    grown = replace(states[5], evidence=Evidence(looks, (), (), ()))
+    session = ScriptedSession([grown])
+    app = make_app(session=session)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("l")
+        await until(pilot, lambda: "n tells which C code allocates" in " ".join(text_of(app, "#verdict").split()))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, TextScreen) and "memray must be installed" in one_line(app))
+        await pilot.press("escape", "n")
+        await pilot.pause()
+        assert session.requests == [StartNative()]
+        session.play(replace(grown, native=result()))
+        await until(pilot, lambda: "n tells" not in text_of(app, "#verdict"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, TextScreen) and "ujson: decode" in one_line(app))
+
+
+def one_line(app: MemtuiApp) -> str:
+    return " ".join(text_of(app).split())

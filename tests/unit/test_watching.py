@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from states import PICTURE, empty_state
+from test_native import report as native_report
 
-from memtui.model.allocation import Snapshot
-from memtui.model.command import CollectGarbage, Command, TakeSnapshot
+from memtui.model.allocation import Snapshot, Tracing
+from memtui.model.command import CollectGarbage, Command, StartNative, StartTracing, TakeSnapshot
+from memtui.model.native import NativeResult
 from memtui.model.state import Event, EventKind, State
 from memtui.model.target import Ending
+from memtui.session.native_watch import record_native
 from memtui.session.scripted import ScriptedSession
+from memtui.session.silence import SILENCE
 from memtui.session.watching import HeadlessWatch, WatchPlan
 
 SECONDS = 0.6
@@ -94,3 +98,42 @@ def test_no_last_picture_of_what_has_ended() -> None:
     session = ScriptedSession([empty_state(ending=Ending(1.0, "gone"))], answer=pictured)
     watch = watched(WatchPlan(60.0), session)
     assert watch.last_picture(5.0) is None
+
+
+def test_tracing_is_on_before_the_first_picture() -> None:
+    def answer(state: State, command: Command) -> State:
+        if isinstance(command, StartTracing):
+            return replace(state, tracing=Tracing(on=True, frames=command.frames))
+        return pictured(state, command)
+
+    session = ScriptedSession([empty_state()], answer=answer)
+    watched(WatchPlan(SECONDS, trace_frames=3), session)
+    assert session.requests[0] == StartTracing(3)
+    assert len(pictures(session)) == 4
+
+
+def test_a_late_answer_is_no_obstacle() -> None:
+    def answer(state: State, command: Command) -> State:
+        late = Event(0.0, EventKind.WARNING, f"{SILENCE} 8 s: code written in C keeps the GIL.")
+        state = pictured(state, command)
+        return replace(state, events=(*state.events, late))
+
+    watch = watched(WatchPlan(SECONDS), ScriptedSession([empty_state()], answer=answer))
+    assert (watch.watched.looks, watch.watched.obstacle) == (4, "")
+
+
+def test_a_native_recording_is_waited_for() -> None:
+    def answer(state: State, command: Command) -> State:
+        assert command == StartNative(5.0, accepted=True, keep=False)
+        return replace(state, native=NativeResult(native_report(), None, "time", 0.1, 5.0))
+
+    assert record_native(ScriptedSession([empty_state()], answer=answer), 5.0, lambda _what, _fraction: None) == ""
+
+
+def test_why_there_is_no_native_recording() -> None:
+    def answer(state: State, command: Command) -> State:
+        error = Event(state.now_seconds + 1.0, EventKind.ERROR, "No native recording: memray is not installed.")
+        return replace(state, events=(*state.events, error))
+
+    why = record_native(ScriptedSession([empty_state()], answer=answer), 5.0, lambda _what, _fraction: None)
+    assert why == "No native recording: memray is not installed."
