@@ -22,6 +22,8 @@ _LAST_LOOK_SECONDS = 2.0
 """So long before its end the last picture of a watch is taken."""
 _SPACING = (0.0, 0.29, 0.63, 1.0)
 """Uneven, so that a rhythm of the program does not look the same at each look."""
+_PROMPT_SECONDS = 1.0
+"""A picture that takes less holds no watch up."""
 _MOST_LOOKS = 8
 _SECONDS_A_LOOK = 75.0
 _PATIENCE_SECONDS = 180.0
@@ -120,7 +122,7 @@ class HeadlessWatch:
         took = 0.0
         times = look_times(begin, end)
         for number, at in enumerate(times):
-            if 0 < number < len(times) - 1 and self._passed() + took > end:
+            if 0 < number < len(times) - 1 and took > _PROMPT_SECONDS and self._passed() + took > end:
                 continue  # a large heap: the last picture, in time, tells more than one in between
             self._wait_until(at)
             if self._over() or (self._obstacle and not self._plan.patient):
