@@ -168,6 +168,8 @@ class HeadlessWatch:
         # Compared from the second on: the target may end before the last one.
         command = TakeSnapshot(accept_stop=accept_stop, compare=number > 0)
         done, obstacle = self._carried_out(command, is_taken, patience_seconds)
+        if obstacle and self._session.state.question is not before.question:
+            obstacle += " (--accept-stop accepts that.)"
         if not done and not obstacle and not self._over():
             obstacle = (
                 f"picture {number + 1} of it was not ready after {format_seconds(patience_seconds)}: "
