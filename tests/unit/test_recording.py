@@ -81,6 +81,15 @@ def test_a_reader_with_more_or_fewer_fields_takes_what_it_knows() -> None:
         Codec(fields).decode(["Climbed", "why"], m.Message)
 
 
+def test_a_file_need_not_know_the_classes_of_a_later_memtui() -> None:
+    writer = Codec()
+    fields = {name: names for name, names in writer.field_table(m.Message).items() if name != "Paused"}
+    climbed = m.Climbed(m.Rung.AGENT, "why")
+    assert Codec(fields).decode(writer.encode(climbed, m.Message), m.Message) == climbed
+    with pytest.raises(BadTreeError, match="not told"):
+        Codec(fields).decode(["Paused", 1.0], m.Message)
+
+
 def test_the_replay_of_a_session_ends_with_its_last_state(tmp_path: Path) -> None:
     path = tmp_path / "a.memtui"
     last = record(path, first_state(), Busy(200, lines=60).messages())

@@ -193,3 +193,16 @@ def test_each_command_names_the_one_for_the_other_kind(
     assert "is a heap picture" in capfd.readouterr().err
     assert main.run(["open", str(recording), str(picture)]) == 2
     assert "by itself" in capfd.readouterr().err
+
+
+def test_a_recording_of_an_earlier_memtui_is_read() -> None:
+    """The file was written by version 1 of the format, in November 2026; it is never made anew."""
+    file = RecordingFile(Path(__file__).parent / "recordings" / "version1.memtui")
+    assert file.is_whole
+    assert not file.gaps
+    state = Player(file).last_state()
+    assert (state.series.looks, len(state.processes), len(state.snapshots)) == (12, 9, 1)
+    assert state.allocations is not None
+    assert state.snapshots[0].types[0].type == "shop.models.Type0"
+    assert state.ending is not None
+    assert state.ending.exit_code == 0

@@ -168,8 +168,8 @@ class Codec:
     def _decode_class(self, kind: type) -> _Coder:
         hints = _hints(kind)
         written = list(hints) if self._fields is None else self._fields.get(kind.__name__)
-        if written is None:
-            raise BadTreeError(f"its fields are not told: {kind.__name__}")
+        if written is None:  # a class of a later memtui: it cannot be in the data, but hints name it
+            return lambda tree: _refuse(f"the fields of {kind.__name__} are not told")
         parts = [(name, self._decoder(hints[name]) if name in hints else None) for name in written]
         count = len(parts)
         missing = [one.name for one in dataclasses.fields(kind) if one.name not in written and _is_needed(one)]
@@ -189,6 +189,10 @@ class Codec:
 
 def _same(value: Any) -> Any:
     return value
+
+
+def _refuse(why: str) -> Any:
+    raise BadTreeError(why)
 
 
 def _checked(kinds: Sequence[type]) -> _Coder:
