@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 HELP = "soak test for CI: watch for an hour, fail on a leak or a broken limit"
 _ABOUT = """\
 Watches a running Python process, or starts a program, for a long time, with a few pictures of its heap on the way
-(each stops the process for some milliseconds; nothing is put into it; a soak of ten minutes and more takes only one
-while memory does not grow). Progress goes to stderr, the verdict to stdout. A program that comes to its end by itself
+(each stops the process for some milliseconds; nothing is put into it; a soak of ten minutes and more takes them only
+while memory grows). Progress goes to stderr, the verdict to stdout. A program that comes to its end by itself
 with code 0 is judged by what was seen of it.
 """
 _EXAMPLES = """\

@@ -34,11 +34,11 @@ _LAST_PICTURE_SECONDS = 60.0
 _LEAST_SECONDS_A_LINE = 10.0
 _LINES = 20
 _LONG_SECONDS = 600.0
-"""A soak of this length is judged by its curve: after the first picture of the heap, more are taken when it grows."""
+"""A soak of this length is judged by its curve, and pictures of the heap are taken while that grows."""
 _COLLECTIONS = 20
 _COLLECT_SECONDS = 60.0
 _LONG_SECONDS = 600.0
-"""A soak of this length is judged by its curve: after the first picture of the heap, more are taken when it grows."""
+"""A soak of this length is judged by its curve, and pictures of the heap are taken while that grows."""
 
 
 def soak(args: argparse.Namespace, plan: SoakPlan, options: LiveOptions) -> int:

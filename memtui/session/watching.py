@@ -26,6 +26,7 @@ _PROMPT_SECONDS = 1.0
 """A picture that takes less holds no watch up."""
 _MOST_LOOKS = 8
 _SECONDS_A_LOOK = 75.0
+_QUESTIONS_A_LOOK = 10
 _PATIENCE_SECONDS = 180.0
 _LEAST_PATIENCE_SECONDS = 60.0
 """So long a picture is waited for also by a watch that is shorter; else as long as the watch is meant to last."""
@@ -42,9 +43,10 @@ class WatchPlan:
     """``accept_stop``: take pictures also when they stop the process for longer than the budget.
 
     ``pictures``: false when there are to be none. ``warm_up_seconds``: no picture before then. ``patient``: after a
-    picture that could not be taken the next one is tried all the same. ``wanted``: asked before each picture but the
-    first; without it all are taken. ``collect_seconds``: so often a full collection is forced, which puts the agent
-    in; None for never. ``check_cycles``: at the end, when nothing can be disturbed any more, a checked collection.
+    picture that could not be taken the next one is tried all the same. ``wanted``: asked every now and then;
+    pictures are taken only while the answer is yes. ``collect_seconds``: so often a full collection is forced, which
+    puts the agent in; None for never. ``check_cycles``: at the end, when nothing can be disturbed any more, a checked
+    collection.
     ``trace_frames``: allocations are traced, with so many frames each, as soon as the program has imported what it
     needs; what it used of the processor before tells then what that costs.
     """
@@ -119,20 +121,36 @@ class HeadlessWatch:
         self._wait_until(min(self._plan.warm_up_seconds, self._plan.seconds))
         begin = self._passed()
         end = max(begin, self._plan.seconds - _LAST_LOOK_SECONDS)
+        if self._plan.wanted is not None:
+            self._take_wanted(self._plan.wanted, begin, end)
+            return
         took = 0.0
         times = look_times(begin, end)
         for number, at in enumerate(times):
             if 0 < number < len(times) - 1 and took > _PROMPT_SECONDS and self._passed() + took > end:
                 continue  # a large heap: the last picture, in time, tells more than one in between
             self._wait_until(at)
-            if self._over() or (self._obstacle and not self._plan.patient):
+            if self._over() or self._gave_up():
                 break
-            if number and self._plan.wanted is not None and not self._plan.wanted():
-                continue
             asked = self._passed()
             patience = min(_PATIENCE_SECONDS, max(_LEAST_PATIENCE_SECONDS, self._plan.seconds))
             self._look(self._taken, accept_stop=self._plan.accept_stop, patience_seconds=patience)
             took = self._passed() - asked
+
+    def _take_wanted(self, wanted: Callable[[], bool], begin: float, end: float) -> None:
+        """The first when it is wanted, then as far apart as where all are taken; one at the end."""
+        apart = (end - begin) / (_MOST_LOOKS - 1)
+        latest = -apart
+        while self._passed() < end and not self._over() and not self._gave_up():
+            if self._passed() >= latest + apart and wanted():
+                latest = self._passed()
+                self._look(self._taken, accept_stop=self._plan.accept_stop)
+            self._wait_until(min(end, self._passed() + apart / _QUESTIONS_A_LOOK))
+        if not self._over() and not self._gave_up() and wanted():
+            self._look(self._taken, accept_stop=self._plan.accept_stop)
+
+    def _gave_up(self) -> bool:
+        return bool(self._obstacle) and not self._plan.patient
 
     def _settle(self) -> None:
         """Wait until no modules were imported for some seconds, but not for long."""

@@ -102,9 +102,18 @@ class TestLimits:
         assert judge.see(more)
         assert not judge.see(more), "the same look again"
 
-    @pytest.mark.parametrize(("speed", "limit", "calm"), [(0.0, None, True), (0.1, None, False), (0.0, 1, True)])
-    def test_what_grows_is_not_calm(self, speed: float, limit: int | None, calm: bool) -> None:
-        judge = SoakJudge(SoakPlan(600.0, max_growth_bytes=limit), empty_state())
+    @pytest.mark.parametrize(
+        ("speed", "limits", "calm"),
+        [
+            (0.0, {}, True),
+            (0.1, {}, False),
+            (0.001, {}, True),
+            (0.0, {"max_growth_bytes": 1, "max_rss_bytes": 2 * BASE}, True),
+            (0.001, {"max_rss_bytes": BASE + 30 * MIB}, False),
+        ],
+    )
+    def test_what_grows_is_not_calm(self, speed: float, limits: dict[str, int], calm: bool) -> None:
+        judge = SoakJudge(SoakPlan(600.0, **limits), empty_state())  # type: ignore[arg-type]
         assert judge.is_calm
         _feed(judge, [BASE + speed * MIB * at for at in range(400)])
         assert judge.is_calm is calm

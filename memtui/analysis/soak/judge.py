@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from memtui.analysis.detect import Verdict, ols, thirds
+from memtui.analysis.detect.detector import RSS_MATERIAL
 from memtui.analysis.detect.verdict import GROWING, ORDER
 from memtui.analysis.diagnosis.diagnose import Curve, Diagnosis, age_of, diagnose, judge_curve
 from memtui.analysis.soak.means import BlockMeans
@@ -18,7 +19,8 @@ PLANNED_SHARE = 0.9
 """A soak that ended before this part of its time is judged by the scale of the time that it had."""
 
 NEAR_SHARE = 0.5
-"""A limit of growth of which more than this is used up is near."""
+"""A limit of growth, or the growth that matters, of which more than this is used up is near."""
+NEAR_RSS_SHARE = 0.8
 
 
 class SoakJudge:
@@ -45,13 +47,15 @@ class SoakJudge:
 
     @property
     def is_calm(self) -> bool:
-        """Whether nothing so far asks for a look into the heap: no growth without an end, no limit half used up."""
-        plan = self.plan
-        growth = growth_of(self._means.points(plan.warm_until(plan.seconds, self._age)))
-        if self._curve.state in GROWING:
+        """Whether nothing so far asks for a look into the heap: no growth that may come to matter, no limit near."""
+        plan, points = self.plan, self._means.points()
+        if plan.max_rss_bytes is not None and points and points[-1][1] > NEAR_RSS_SHARE * plan.max_rss_bytes:
             return False
+        growth = growth_of(self._means.points(plan.warm_until(plan.seconds, self._age)))
         if growth is None:
             return True
+        if self._curve.state in GROWING and growth.bytes > NEAR_SHARE * RSS_MATERIAL.bytes(growth.first_bytes):
+            return False
         near = plan.max_growth_bytes is not None and growth.bytes > NEAR_SHARE * plan.max_growth_bytes
         percent, limit = growth.percent, plan.max_growth_percent
         return not (near or (percent is not None and limit is not None and percent > NEAR_SHARE * limit))
