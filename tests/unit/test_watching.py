@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from states import PICTURE, empty_state
 from test_native import report as native_report
 
@@ -12,12 +13,20 @@ from memtui.model.command import CollectGarbage, Command, StartNative, StartTrac
 from memtui.model.native import NativeResult
 from memtui.model.state import Event, EventKind, State
 from memtui.model.target import Ending
+from memtui.session import watching
 from memtui.session.native_watch import record_native
 from memtui.session.scripted import ScriptedSession
 from memtui.session.silence import SILENCE
 from memtui.session.watching import HeadlessWatch, WatchPlan
 
-SECONDS = 0.6
+SECONDS = 0.8
+
+
+@pytest.fixture(autouse=True)
+def no_margins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole of a short watch is for pictures."""
+    monkeypatch.setattr(watching, "_SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr(watching, "_LAST_LOOK_SECONDS", 0.0)
 
 
 def pictured(state: State, command: Command) -> State:
@@ -64,7 +73,7 @@ def test_only_those_that_are_wanted() -> None:
     session = ScriptedSession([empty_state()], answer=pictured)
     watched(WatchPlan(SECONDS, wanted=lambda: False), session)
     assert pictures(session) == []
-    watched(WatchPlan(3.0, wanted=lambda: True), session)
+    watched(WatchPlan(SECONDS, wanted=lambda: True), session)
     assert 2 <= len(pictures(session)) <= 9, "as many as if all were taken, and one at the end"
 
 
@@ -80,7 +89,7 @@ def test_an_obstacle_ends_it_unless_it_is_patient() -> None:
 
 def test_collections_are_forced_on_the_way() -> None:
     session = ScriptedSession([empty_state()])
-    watched(WatchPlan(SECONDS, pictures=False, collect_seconds=0.1), session)
+    watched(WatchPlan(SECONDS, pictures=False, collect_seconds=0.15), session)
     assert 3 <= len(session.requests) <= 6
     assert all(isinstance(one, CollectGarbage) for one in session.requests)
 
