@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memtui.errors import UsageError
 from memtui.model.alert import LEVELS, METRICS, Level, Threshold, parse_rule, threshold
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ def alert_desk(
 
     configuration = load()
     rules, problems = configured_thresholds(args, configuration)
-    senders = _senders(args, configuration, problems)
+    senders = _senders(args, configuration)
     if not dashboard:  # which shows the problems of the file itself, and these in its event log
         complain((*configuration.problems, *problems))
     return AlertDesk(
@@ -139,9 +138,7 @@ def complain_of(attendants: Iterable[Attendant]) -> None:
             complain(one.problems)
 
 
-def _senders(
-    args: argparse.Namespace, configuration: Configuration, problems: list[str]
-) -> tuple[tuple[str, Send], ...]:
+def _senders(args: argparse.Namespace, configuration: Configuration) -> tuple[tuple[str, Send], ...]:
     from memtui.session.alerting.command import AlertCommand
     from memtui.session.alerting.webhook import Webhook, check_url
 
@@ -151,14 +148,8 @@ def _senders(
         senders.append(("command", AlertCommand(command, configuration.number("alerts.command_seconds") or 0.0)))
     url = configuration.text("alerts.webhook") if args.webhook is None else args.webhook
     if url:
-        try:
-            check_url(url)
-        except UsageError as error:
-            if args.webhook is not None:
-                raise
-            problems.append(f"Configuration {configuration.settings['alerts.webhook'].origin}: {error}")
-        else:
-            senders.append(("webhook", Webhook(url, configuration.number("alerts.webhook_seconds") or 1.0)))
+        check_url(url)
+        senders.append(("webhook", Webhook(url, configuration.number("alerts.webhook_seconds") or 1.0)))
     return tuple(senders)
 
 

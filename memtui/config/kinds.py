@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from memtui.config.urls import problem_of_url
 from memtui.model.units import parse_duration, parse_size
 
 Value = str | int | float
@@ -41,6 +42,25 @@ class Text:
         if isinstance(found, str):
             return found
         raise ValueError(f"must be {self.words}")
+
+    def of_word(self, word: str) -> object:
+        """The word itself."""
+        return word
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """An http or https URL; an empty text is none."""
+
+    words: str = "an http or https URL"
+
+    def read(self, found: object) -> Value:
+        """The URL."""
+        if not isinstance(found, str):
+            raise ValueError(f"must be {self.words}")
+        if found and (why := problem_of_url(found)):
+            raise ValueError(f"is no URL for a webhook. {why.removesuffix('.')}")
+        return found
 
     def of_word(self, word: str) -> object:
         """The word itself."""

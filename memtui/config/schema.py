@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memtui import paths
-from memtui.config.kinds import OFF, Choice, Count, Kind, OrOff, Percent, Seconds, Size, Text, Value
+from memtui.config.kinds import OFF, Choice, Count, Kind, OrOff, Percent, Seconds, Size, Text, Url, Value
 
 ACTION_KEYS = "keys"
 """The table in which each key of the keyboard is named by its action."""
@@ -59,7 +59,7 @@ KEYS: tuple[Key, ...] = (
     *_thresholds("critical", 90.0),
     Key("alerts.on_alert", Text("a shell command"), "run at each alert, which it gets as JSON on its stdin"),
     Key("alerts.command_seconds", Seconds(0.1, 300.0), "so long the command of an alert may take", 10.0),
-    Key("alerts.webhook", Text("an http or https URL"), "each alert is posted there as JSON"),
+    Key("alerts.webhook", Url(), "each alert is posted there as JSON"),
     Key("alerts.webhook_seconds", Seconds(0.1, 60.0), "so long the webhook may take to answer", 5.0),
     Key("cleanup.cooldown_seconds", Seconds(0.0, 86400.0), "least time between two clean-ups of a process", 300.0),
     Key("alerts.snapshot_on", Choice(lambda: LEVELS), "a heap picture at the first alert from this level on", OFF),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import locale
 import os
 import unicodedata
@@ -72,7 +73,9 @@ def _keys(configured: Mapping[str, Setting], problems: list[str]) -> dict[str, s
     chosen: dict[str, str] = {}
     for name, setting in configured.items():
         if name not in actions:
-            problems.append(_about(setting, f"keys.{name} is not an action ({', '.join(sorted(actions))})"))
+            close = difflib.get_close_matches(name, actions, n=1)
+            instead = f"did you mean keys.{close[0]}?" if close else "see: memtui configure --list"
+            problems.append(_about(setting, f"keys.{name} is not an action ({instead})"))
         elif keys := _parse_keys(name, setting, problems):
             chosen[name] = keys
     return _without_clashes(chosen, configured, problems)

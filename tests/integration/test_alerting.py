@@ -357,7 +357,7 @@ def test_headless_commands_take_the_options(tmp_path: Path, capsys: pytest.Captu
     code = run([*command, "--", sys.executable, "-c", "import time; time.sleep(3)"])
     assert code == 0
     errors = capsys.readouterr().err
-    assert "line 2: ftp://x is no URL" in errors
+    assert "line 2: alerts.webhook = 'ftp://x' is no URL" in errors
     assert "line 4: warning.rss" in errors or "warning.rss" not in errors
     alerts = json.loads(report.read_text())["alerts"]
     assert [one["rule"] for one in alerts] == ["rss>1MB"]

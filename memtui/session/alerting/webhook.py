@@ -10,6 +10,7 @@ import urllib.request
 from typing import Any
 
 from memtui import __version__
+from memtui.config.urls import problem_of_url
 from memtui.errors import MemtuiError, UsageError
 
 ATTEMPTS = 3
@@ -19,16 +20,10 @@ _TRY_AGAIN = frozenset((408, 425, 429, 500, 502, 503, 504))
 
 def check_url(url: str) -> None:
     """Raise UsageError for what is no http or https URL with a host, and for one that holds a password."""
-    what, step = f"{url} is no URL for a webhook.", "It is something like http://127.0.0.1:9000/alerts"
-    try:
-        parts = urllib.parse.urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise UsageError(what, why=f"{error}.", next_step=step) from None
-    if parts.scheme not in ("http", "https") or not host or not url.isascii() or any(one.isspace() for one in url):
-        raise UsageError(what, why="It needs http:// or https://, and a host.", next_step=step)
-    if parts.username is not None:
-        raise UsageError(what, why="A user or password before the host is not sent.", next_step=step)
+    why = problem_of_url(url)
+    if why:
+        step = "It is something like http://127.0.0.1:9000/alerts"
+        raise UsageError(f"{url} is no URL for a webhook.", why=why, next_step=step)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
