@@ -96,6 +96,16 @@ def test_everything_is_freed_and_told(start: Start) -> None:
     assert process.poll() is None
 
 
+def test_it_loads_nothing_heavy(start: Start) -> None:
+    code = "import sys; from memtui.cli.main import run; run(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "cleanup", str(start().pid), "--json"],
+        capture_output=True, text=True, timeout=SECONDS, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["steps"]
+    assert not {"textual", "rich", "plotext", "numpy", "memray"} & set(done.stderr.split())
+
+
 def test_a_second_time_is_refused_unless_forced(start: Start) -> None:
     pid = str(start().pid)
     assert cleaned(pid, "--level", "warning")[0] == 0

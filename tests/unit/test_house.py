@@ -95,7 +95,9 @@ def loaded_by(*arguments: str) -> tuple[int, set[str]]:
     return done.returncode, set(last[1:])
 
 
-@pytest.mark.parametrize("arguments", ["--help", "--version", "attach --help", "run --help", "profile --help"])
+@pytest.mark.parametrize(
+    "arguments", ["--help", "--version", "attach --help", "run --help", "profile --help", "cleanup --help"]
+)
 def test_help_loads_nothing_heavy(arguments: str) -> None:
     code, loaded = loaded_by(*arguments.split())
     assert code == 0
