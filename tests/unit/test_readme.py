@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,27 @@ def test_links_lead_somewhere(target: str) -> None:
 
 def test_it_stays_short() -> None:
     assert len(README.splitlines()) < 150
+
+
+def examples() -> list[tuple[str, str]]:
+    """Every Python example of the documents, by file and number."""
+    found = []
+    for path in (ROOT / "README.md", *sorted((ROOT / "memtui" / "docs").glob("*.md"))):
+        blocks = re.findall(r"^```python\n(.*?)^```$", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+        found += [(f"{path.stem}-{number}", block) for number, block in enumerate(blocks, 1)]
+    return found
+
+
+def test_there_are_examples() -> None:
+    assert {name.rpartition("-")[0] for name, _ in examples()} == {"README", "python-api", "testing"}
+
+
+@pytest.mark.parametrize(("name", "code"), examples(), ids=[name for name, _ in examples()])
+def test_examples_run(name: str, code: str, tmp_path: Path) -> None:
+    path = tmp_path / f"test_{name.replace('-', '_')}.py"
+    path.write_text(code, "utf-8")
+    command = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if "def test_" in code else []
+    done = subprocess.run(
+        [sys.executable, *command, str(path)], capture_output=True, text=True, check=False, timeout=100, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
