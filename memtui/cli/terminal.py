@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import io
 import locale
 import os
@@ -46,10 +47,15 @@ def encoding_is_utf8() -> bool:
 
 
 def let_go_of_lost_terminal() -> None:
-    """When the terminal has gone, point the standard streams at nothing: writing to it would fail or block."""
+    """When the terminal has gone, point the standard streams at nothing: writing to it would fail or block.
+
+    Where stderr is no terminal, but a file or a pipe, nothing has gone.
+    """
     try:
         termios.tcgetattr(2)
-    except termios.error:
+    except termios.error as error:
+        if error.args[0] == errno.ENOTTY:
+            return
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(nothing, stream)

@@ -26,10 +26,11 @@ _PROMPT_SECONDS = 1.0
 """A picture that takes less holds no watch up."""
 _MOST_LOOKS = 8
 _SECONDS_A_LOOK = 75.0
-_QUESTIONS_A_LOOK = 10
+_QUESTIONS_A_LOOK, _QUESTION_SECONDS = 10, 5.0
 _PATIENCE_SECONDS = 180.0
 _LEAST_PATIENCE_SECONDS = 60.0
 """So long a picture is waited for also by a watch that is shorter; else as long as the watch is meant to last."""
+_LAST_EVIDENCE_SECONDS = 15.0
 _TRACING_SECONDS = 15.0
 _QUESTION = re.compile(r" [^.?]* all the same\?$")
 """The end of a question that is not asked here."""
@@ -111,7 +112,10 @@ class HeadlessWatch:
         before = _last_picture(self._session.state)
         self._look(self._taken, accept_stop=True, patience_seconds=patience_seconds)
         after = _last_picture(self._session.state)
-        return None if after is None or after == before else after.path
+        if after is None or after == before:
+            return None
+        self._await_evidence(_LAST_EVIDENCE_SECONDS)
+        return after.path
 
     def stop(self) -> None:
         """End it as soon as possible."""
@@ -145,7 +149,7 @@ class HeadlessWatch:
             if self._passed() >= latest + apart and wanted():
                 latest = self._passed()
                 self._look(self._taken, accept_stop=self._plan.accept_stop)
-            self._wait_until(min(end, self._passed() + apart / _QUESTIONS_A_LOOK))
+            self._wait_until(min(end, self._passed() + min(apart / _QUESTIONS_A_LOOK, _QUESTION_SECONDS)))
         if not self._over() and not self._gave_up() and wanted():
             self._look(self._taken, accept_stop=self._plan.accept_stop)
 
@@ -234,11 +238,11 @@ class HeadlessWatch:
             time.sleep(_POLL_SECONDS)
         return False, ""
 
-    def _await_evidence(self) -> None:
+    def _await_evidence(self, patience_seconds: float = _PATIENCE_SECONDS) -> None:
         """The pictures are compared a little after the last one."""
         if self._taken < 2:
             return
-        end = time.monotonic() + _PATIENCE_SECONDS
+        end = time.monotonic() + patience_seconds
         while time.monotonic() < end and not self._stopped:
             state = self._session.state
             if state.evidence is not None and len(state.evidence.looks) >= min(self._taken, _MOST_LOOKS):

@@ -160,6 +160,7 @@ def test_an_interruption_writes_what_there_is(tmp_path: Path) -> None:
         process.send_signal(number)
         out, err = process.communicate(timeout=SECONDS)
         assert process.returncode == 130, out + err
+        assert "Soak test interrupted" in out
         report = report_in(path)
         assert report["soak"]["outcome"] == "interrupted"
         assert str(report["target"]["pid"]) in told
