@@ -189,11 +189,28 @@ def test_the_recorder_writes_only_over_recordings(tmp_path: Path) -> None:
 
 
 def test_two_recorders_do_not_write_to_one_file(tmp_path: Path) -> None:
-    first = Recorder(tmp_path / "a.memtui")
+    path = tmp_path / "a.memtui"
+    first, second = Recorder(path), Recorder(path)
+    first.begin(first_state())
+    first.flush()
     with pytest.raises(WriteError, match="Another memtui"):
-        Recorder(tmp_path / "a.memtui")
+        Recorder(path)
+    second.begin(ended_state())
+    second.close()
+    assert second.error is not None
+    assert "Another memtui" in str(second.error)
     first.close()
-    assert not list(tmp_path.iterdir()), "a recording that never began left a file"
+    assert Player(RecordingFile(path)).last_state() == first_state()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_there_is_no_file_before_there_is_something_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.memtui"
+    record(path, ended_state(), [])
+    recorder = Recorder(path)
+    assert Player(RecordingFile(path)).last_state() == ended_state(), "the older recording is gone already"
+    recorder.close()
+    assert list(tmp_path.iterdir()) == [path], "a recording that never began left a file"
 
 
 @pytest.mark.parametrize("name", ["missing/a.memtui", "", "a\0b", "/proc/nothing"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import stat
+import secrets
 import threading
 import time
 from collections import deque
@@ -43,8 +43,8 @@ class Recorder:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser().absolute()
-        self._file = _create(self.path)
+        self.path = _resolved(path)
+        self._file, self._partial = _create(self.path)
         self._queue: deque[Entry] = deque()
         self._added = self._taken = 0
         self._state: State | None = None
@@ -99,7 +99,8 @@ class Recorder:
             self._closing = True
             self._condition.notify_all()
         if self._state is None:
-            _leave_nothing(self.path, self._file)
+            os.close(self._file)
+            self._remove_partial()
             return
         self._thread.join(_CLOSE_SECONDS)
         if self._thread.is_alive():
@@ -109,16 +110,19 @@ class Recorder:
 
     def _run(self) -> None:
         try:
-            with suppress(OSError):  # a device has no length
-                os.ftruncate(self._file, 0)
-            self._append(RECORDING_MAGIC)
-            self._write(Encoder(self._first))
+            encoder = Encoder(self._first)
+            self._append(RECORDING_MAGIC + encoder.take())
+            self._give_name()
+            self._write(encoder)
         except OSError as error:
             self._fail(error.strerror or str(error))
+        except WriteError as error:
+            self._fail(error.why.removesuffix("."))
         except (TypeError, ValueError, LookupError, AttributeError) as error:
             self._fail(f"Something cannot be recorded: {error!r}")
         finally:
             os.close(self._file)
+            self._remove_partial()
             with self._condition:
                 self._over = True
                 self._condition.notify_all()
@@ -142,6 +146,17 @@ class Recorder:
                 self._flush_done = asked
                 self._condition.notify_all()
                 self._condition.wait_for(lambda: self._closing or self._flush_asked > self._flush_done, FLUSH_SECONDS)
+
+    def _give_name(self) -> None:
+        """From here on there is a file that can be read, whatever happens; an older recording stayed until now."""
+        if self._partial is not None:
+            _check_taken(self.path)
+            os.rename(self._partial, self.path)
+            self._partial = None
+
+    def _remove_partial(self) -> None:
+        if self._partial is not None:
+            self._partial.unlink(missing_ok=True)
 
     def _append(self, data: bytes) -> None:
         """Append all of ``data``; where that fails the file ends with the last whole block, if it may be cut."""
@@ -167,6 +182,13 @@ class Recorder:
         self._queue.clear()
 
 
+def _resolved(path: str | Path) -> Path:
+    try:
+        return Path(path).expanduser().resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise WriteError(f"A recording cannot be written to {path}.", why=f"{error}.") from error
+
+
 def _weight(message: Message) -> int:
     """The rows or lines it holds."""
     if isinstance(message, AllocationsSeen):
@@ -174,43 +196,47 @@ def _weight(message: Message) -> int:
     return 1 + len(message.lines) if isinstance(message, OutputArrived) else 1
 
 
-def _create(path: Path) -> int:
-    """An empty file that is locked by this process; an older recording is overwritten. Raises WriteError."""
+def _create(path: Path) -> tuple[int, Path | None]:
+    """An empty, locked file, and its name until there is something in it; a device is written to as it is.
+
+    Raises WriteError.
+    """
     try:
-        if path.exists() and not (path.is_file() or path.is_char_device() or path.is_dir()):
-            raise _refused(path, "It is neither a file nor a device.", "Name another file.")
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except (OSError, ValueError) as error:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            if not path.is_char_device():
+                raise _refused(path, "It is neither a file nor a device.")
+            return os.open(path, os.O_RDWR | os.O_CLOEXEC), None
+        _check_taken(path)
+        partial = path.with_name(f".memtui-{secrets.token_hex(8)}.tmp")
+        # Opened by hand and not by tempfile, so that the file gets the permissions of any other new file.
+        file = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except (OSError, ValueError, RuntimeError) as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise _refused(path, f"{words[:1].upper()}{words[1:]}.", "Name another file.") from error
-    try:
-        if stat.S_ISREG(os.fstat(file).st_mode):
-            _take_over(path, file)
-    except BaseException:
-        os.close(file)
-        raise
-    return file
+        raise _refused(path, f"{words[:1].upper()}{words[1:]}.") from error
+    with suppress(OSError):  # a file system without locks: nothing is lost but the check for another memtui
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file, partial
 
 
-def _take_over(path: Path, file: int) -> None:
+def _check_taken(path: Path) -> None:
+    """Raise WriteError when the file of this name is no recording, or one that is being written."""
     try:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        head = os.pread(file, HEAD_BYTES, 0)
+        if head and kind_of(head) != "recording":
+            raise _refused(path, "There is a file of this name, which is no recording.")
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            raise _refused(path, "Another memtui is writing to it.", "Name another file.") from error
-        # a file system without locks: nothing is lost but this check
-    head = os.pread(file, HEAD_BYTES, 0)
-    if head and kind_of(head) != "recording":
-        raise _refused(path, "There is a file of this name, which is no recording.", "Name another file.")
+            raise _refused(path, "Another memtui is writing to it.") from error
+    finally:
+        os.close(file)
 
 
-def _leave_nothing(path: Path, file: int) -> None:
-    """Close a file that was never written to; it goes when it was made for this."""
-    with suppress(OSError):
-        if stat.S_ISREG(os.fstat(file).st_mode) and not os.pread(file, 1, 0):
-            path.unlink()
-    os.close(file)
-
-
-def _refused(path: Path, why: str, next_step: str) -> WriteError:
-    return WriteError(f"A recording cannot be written to {path}.", why=why, next_step=next_step)
+def _refused(path: Path, why: str) -> WriteError:
+    return WriteError(f"A recording cannot be written to {path}.", why=why, next_step="Name another file.")
