@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -114,10 +114,17 @@ def watch_target(
         complain_of(attending)
 
 
-def with_native(args: argparse.Namespace, session: LiveSession, watched: Watched, tell: Tell) -> Watched:
+def with_native(
+    args: argparse.Namespace,
+    session: LiveSession,
+    watched: Watched,
+    tell: Tell,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Watched:
     """After a watch: with what memray records of native memory, when that is the likeliest suspect and was asked for.
 
     What was watched before stays the ground of the verdict: the recording itself takes memory in the process.
+    ``stopped``: whether somebody interrupted meanwhile.
     """
     from memtui.analysis.diagnosis.diagnose import diagnose
     from memtui.session.native_watch import record_native
@@ -127,7 +134,7 @@ def with_native(args: argparse.Namespace, session: LiveSession, watched: Watched
     first = diagnose(watched.state, args.seconds).suspects[:1]
     if not first or first[0].kind != "native":
         return watched
-    why = record_native(session, args.native, tell)
+    why = record_native(session, args.native, tell, stopped)
     if why:
         print(f"memtui: Native allocations were not recorded: {why}", file=sys.stderr)
     now = session.state

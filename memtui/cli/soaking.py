@@ -129,7 +129,9 @@ class _Run:
         end()
         self._watched = watch.watched
         if not self._interrupted:
-            self._watched = with_native(args, self._session, self._watched, self._line.tell)
+            self._watched = with_native(
+                args, self._session, self._watched, self._line.tell, lambda: self._interrupted
+            )
 
     def _see(self, state: State) -> None:
         """In the session's thread: each State."""

@@ -77,9 +77,9 @@ class NativeDesk:
         """What was delivered."""
         if isinstance(item, NativeOver):
             self._job = None
+            self._over(item)  # before the progress ends: who waits looks at what came of it then
             self._emit(m.NativeProgressed(None))
             self._rung(recording=False)
-            self._over(item)
         else:
             self._rung(item.recording)
             self._emit(m.NativeProgressed(item.progress))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from memtui.model.command import StartNative
 from memtui.model.state import EventKind
@@ -14,13 +15,18 @@ _PATIENCE_SECONDS = 180.0
 """For getting in, for the import of memray and for reading what was recorded, all together."""
 
 
-def record_native(session: Session, seconds: float, tell: Tell) -> str:
-    """Have native allocations recorded; State.native has the result. Returns why there is none, else nothing."""
+def record_native(session: Session, seconds: float, tell: Tell, stopped: Callable[[], bool] = lambda: False) -> str:
+    """Have native allocations recorded; State.native has the result. Returns why there is none, else nothing.
+
+    ``stopped``: whether it is to be given up.
+    """
     before = session.state.native
     begin_seconds = session.state.now_seconds
     session.request(StartNative(seconds, accepted=True, keep=False))
     began = time.monotonic()
     while time.monotonic() - began < seconds + _PATIENCE_SECONDS:
+        if stopped():
+            return "It was interrupted."
         state = session.state
         if state.native is not None and state.native is not before:
             return ""

@@ -10,10 +10,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import jsonschema
 import pytest
+from interpreters import interpreters
 from test_native_targets import LEAK, recording, residue, target, wait_until, without_memray
 
 from memtui.model.command import StartNative, StopNative
@@ -73,6 +75,33 @@ def test_it_asks_records_and_names_the_extension(tmp_path: Path, monkeypatch: py
         assert not recording(process.pid), "its descriptor is closed while the agent stays"
         session.close()
         assert residue(process.pid) == []
+
+
+def test_it_works_in_every_interpreter_that_has_memray() -> None:
+    ours = version("memray")
+    code = "import memray, sys; sys.exit(memray.__version__ != sys.argv[1])"
+    others = [
+        one.path
+        for one in interpreters()
+        if subprocess.run([one.path, "-c", code, ours], capture_output=True, check=False).returncode == 0
+    ]
+    if not others:
+        pytest.skip("no other interpreter here has this memray")
+    for python in others:
+        with target(python=python) as process, watching(LiveOptions(pid=process.pid)) as session:
+            session.request(StartNative(1.0, accepted=True, keep=False))
+            wait_until(lambda session=session: session.state.native is not None)  # type: ignore[misc]
+            assert session.state.native is not None
+            assert session.state.native.report.sites[0].extension == "_ctypes"
+
+
+def test_a_memray_that_is_not_ours_is_said_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memtui.native.recording.version", lambda _name: "0.9")
+    with target() as process, watching(LiveOptions(pid=process.pid)) as session:
+        session.request(StartNative(1.0))
+        wait_until(lambda: session.state.question is not None)
+        assert session.state.question is not None
+        assert "and 0.9 beside memtui" in session.state.question.text
 
 
 def test_it_is_stopped_early_and_keeps_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

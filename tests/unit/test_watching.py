@@ -140,6 +140,11 @@ def test_a_native_recording_is_waited_for() -> None:
     assert record_native(ScriptedSession([empty_state()], answer=answer), 5.0, lambda _what, _fraction: None) == ""
 
 
+def test_a_native_recording_can_be_interrupted() -> None:
+    session = ScriptedSession([empty_state()])
+    assert "interrupted" in record_native(session, 5.0, lambda _what, _fraction: None, lambda: True)
+
+
 def test_why_there_is_no_native_recording() -> None:
     def answer(state: State, command: Command) -> State:
         error = Event(state.now_seconds + 1.0, EventKind.ERROR, "No native recording: memray is not installed.")
