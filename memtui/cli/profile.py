@@ -61,8 +61,8 @@ exit codes: 0 ok or warning; 1 critical; 2 wrong usage; 3 the process cannot be 
 _TYPES_SHOWN = 20
 _MAX_TYPES_SHOWN = 500
 _INTERVAL_SECONDS, _WINDOW_SECONDS = 1.0, 300.0
-_DELIVERY_SECONDS = 15.0
-"""So long an alert of a single look may take to be delivered, retries included: there is nothing else to do."""
+_DELIVERY_SECONDS = 5.0
+"""So long an alert of a single look may take to be delivered: nothing else is going on meanwhile."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--for must be at least two intervals.", why="One look shows no growth.")
     baseline = _read_baseline(args.baseline)
     rules, _ = configured_thresholds(args, load())
-    desk = alert_desk(args, patience_seconds=_DELIVERY_SECONDS)
+    desk = alert_desk(args, patience_seconds=_DELIVERY_SECONDS if args.seconds is None else None)
     interrupted = False
     if args.seconds is None:
         profile = look(args.pid, args.types)

@@ -208,6 +208,7 @@ def test_a_command_that_hangs_delays_neither_looks_nor_the_end(
     until(file.exists)
     target.await_looks(10)
     target.session.close()
+    assert target.told("was killed: the session ended")
     pid = int(file.read_text())
     until(lambda: not Path(f"/proc/{pid}").exists())
 

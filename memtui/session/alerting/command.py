@@ -41,7 +41,8 @@ class AlertCommand:
         finally:
             _end(process)
         if output is None:
-            raise MemtuiError(f"The command of --on-alert was killed: it took longer than {self._seconds:g} s.")
+            why = "the session ended" if ending.is_set() else f"it took longer than {self._seconds:g} s"
+            raise MemtuiError(f"The command of --on-alert was killed: {why}.")
         if process.returncode != 0:
             raise MemtuiError(f"The command of --on-alert {_how(process.returncode)}{_last_line(output)}")
 
@@ -50,7 +51,7 @@ class AlertCommand:
         assert process.stdin is not None
         assert process.stdout is not None
         until = time.monotonic() + self._seconds
-        output = b""
+        output, hurried = b"", False
         os.set_blocking(process.stdin.fileno(), False)
         os.set_blocking(process.stdout.fileno(), False)
         with selectors.DefaultSelector() as selector:
@@ -67,9 +68,8 @@ class AlertCommand:
                         selector.unregister(process.stdout)
                 if exited:
                     return output  # what it left running in the background may keep the pipe open
-                if ending.is_set():
-                    until = min(until, time.monotonic() + _LAST_SECONDS)
-                    ending = threading.Event()
+                if ending.is_set() and not hurried:
+                    until, hurried = min(until, time.monotonic() + _LAST_SECONDS), True
                 if time.monotonic() >= until:
                     return None
                 if not selector.get_map():
