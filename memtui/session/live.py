@@ -17,6 +17,7 @@ from memtui.model.state import EventKind, Output, State
 from memtui.model.target import Ending, Rung, Target
 from memtui.session import messages as m
 from memtui.session.agent_port import AgentCommand, AgentPort
+from memtui.session.attendants import Attendants
 from memtui.session.cycle_check import cycle_check_question
 from memtui.session.inbox import Inbox
 from memtui.session.interface import Attendant, Listener
@@ -106,6 +107,7 @@ class LiveSession:
             agent=self._agent,
             observe_only=options.observe_only,
         )
+        self._attendants = Attendants(options.attendants, self._fold)
         self._tape = Tape(self._fold, recorder)
         self._native = NativeDesk(
             deliver=self._deliver,
@@ -161,10 +163,9 @@ class LiveSession:
             self._deliver(c.StartTracing(self._options.trace_frames))
         elif self._options.agent_at_once or (self._workload is not None and not self._options.stays_outside):
             self._deliver(c.ClimbToAgent())
-        for one in self._options.attendants:
-            one.begin(self.request)
+        self._attendants.begin(self.request)
         self._look()
-        self._attend()
+        self._attendants.attend(lambda: self._state)
         self._thread.start()
 
     def close(self) -> None:
@@ -210,16 +211,11 @@ class LiveSession:
         if self._state.ending is None:
             self._look()
             self._go_on_checking()
-        self._attend()
+        self._attendants.attend(lambda: self._state)
         self._follow_terminal()
         self._flush_output()
         self._tape.check()
         self._publish()
-
-    def _attend(self) -> None:
-        for one in self._options.attendants:
-            for message in one.attend(self._state):
-                self._fold(message)
 
     def _follow_terminal(self) -> None:
         """The workload's terminal is as large as the one the user looks at."""
@@ -388,9 +384,7 @@ class LiveSession:
         self._desk.leave()
         self._native.leave()
         self._agent.leave()
-        for one in self._options.attendants:
-            for message in one.end():
-                self._fold(message)
+        self._attendants.end()
         self._fold(m.ToolPaid(tool_cpu_seconds(self._workload)))
         for item in self._inbox.close():
             if isinstance(item, Attached):
