@@ -56,9 +56,10 @@ class Curve:
         """The answer at the time of ``state``, with the limits that hold in it."""
         known: tuple[Limit, ...] = ()
         if self._rss_bytes is not None:
+            own = self._max_rss_bytes
             known = limits(
                 rss_bytes=self._rss_bytes,
-                max_rss_bytes=self._max_rss_bytes,
+                max_rss_bytes=own if own is not None and self._rss_bytes <= own else None,
                 cgroup_limit_bytes=state.memory_limit_bytes,
             )
         verdict = self._detector.verdict(state.now_seconds, known)
