@@ -46,6 +46,8 @@ from memtui.tui.settings import Settings
 from memtui.tui.themes import VARIABLE_DEFAULTS
 
 TRACEBACK_FRAMES = 10
+_ALERTS_AT_ONCE = 3
+"""A leap in a recording may pass many."""
 _NO_PROCESS = "A file is open; there is no process behind it."
 Exporter = Callable[[State], Path]
 
@@ -154,7 +156,7 @@ class MemtuiApp(App[None]):
         """Show alerts that are new for a while, and ring the bell if the user wants it."""
         raised = _raised(self.session.state)
         fresh, self._alerted = sorted(raised - self._alerted, key=lambda one: one.at_seconds), raised
-        for alert in fresh:
+        for alert in fresh[-_ALERTS_AT_ONCE:]:
             severity: SeverityLevel = "error" if alert.level == "critical" else "warning"
             self.notify(alert.text, title=alert.level.capitalize(), severity=severity, timeout=10)
         if any(one.level in self.settings.bell for one in fresh):

@@ -272,3 +272,12 @@ def test_problems_are_told_on_stderr_and_nothing_of_the_dashboard_is_loaded(file
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert f"memtui: Configuration {file}, line 2: warning.rss = [] must be" in done.stderr
+
+
+def test_the_example_of_the_documentation_has_no_mistake(file: Path) -> None:
+    page = (Path(__file__).parents[2] / "memtui" / "docs" / "alerts.md").read_text("utf-8")
+    write(file, page.split("```toml\n")[1].split("```")[0])
+    configuration = load({})
+    assert configuration.problems == ()
+    assert configuration.number("critical.limit") is None
+    assert configuration.number("warning.growth") == 2_000_000
