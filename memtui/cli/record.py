@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
             pid = options.pid if options.workload is None else options.workload.pid
             assert pid is not None
             recorder = recorder or Recorder(default_file(pid, time.time(), ".memtui"))
+            options = replace(options, trace_frames=1 if args.trace else None)
             return _record(args, LiveSession(options, recorder), recorder)
     finally:
         if recorder is not None:
@@ -139,8 +141,9 @@ def _watch(args: argparse.Namespace, session: LiveSession, recorder: Recorder, l
             tell_at = passed + (1.0 if line.changes else _LINE_SECONDS)
             last = session.state.series.last
             rss, size = format_bytes(last.rss_bytes if last else None), format_bytes(recorder.written_bytes)
+            figures = f": {format_seconds(passed)}, RSS {rss}, {size} written" if passed > 1 else ""
             line.tell(
-                f"recording process {session.state.target.pid}: {format_seconds(passed)}, RSS {rss}, {size} written",
+                f"recording process {session.state.target.pid}{figures}",
                 None if args.seconds is None else passed / args.seconds,
             )
         time.sleep(_TICK_SECONDS)

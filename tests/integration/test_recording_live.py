@@ -143,6 +143,19 @@ def test_a_full_disk_is_told_once_and_the_session_goes_on(target: subprocess.Pop
         session.close()
 
 
+def test_traced_lines_are_recorded(
+    target: subprocess.Popen[bytes], record: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.memtui"
+    process = record(target.pid, "-o", path, "--trace", "--for", "5s")
+    assert process.wait(SECONDS) == 0
+    state = Player(RecordingFile(path)).last_state()
+    assert state.tracing is not None
+    assert state.tracing.on
+    assert state.allocations is not None
+    assert state.allocations.rows
+
+
 def test_a_killed_memtui_leaves_what_it_saw(
     target: subprocess.Popen[bytes], record: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
