@@ -20,13 +20,13 @@ def look_out(pid: int) -> str:
     folder = find_package(check_observable(pid), "memray")
     if folder is None:
         return (
-            "memray was not found for its Python, and is needed there: have that Python run -m pip install memray "
-            "(the program need not be restarted)."
+            "memray was not found for its Python and is needed there: have that Python run -m pip install memray (no "
+            "restart needed)."
         )
     theirs, ours = _version(f"/proc/{pid}/root{folder}/_version.py"), check_own_memray()
     if theirs is None or theirs == ours:
         return f"memray {theirs or ''} is installed for it."
-    return f"memray {theirs} is installed for it, and {ours} beside memtui: it may be that this cannot read that."
+    return f"memray {theirs} is installed for it, and {ours} beside memtui: this may be unable to read that."
 
 
 def _version(path: str) -> str | None:

@@ -6,17 +6,19 @@ from collections.abc import Callable
 
 from memtui.errors import MemtuiError
 from memtui.model.command import StartNative
-from memtui.model.native import NativeProgress, NativeResult
+from memtui.model.native import NATIVE_SLOWDOWN, NativeProgress, NativeResult
 from memtui.model.state import EventKind, State
 from memtui.model.target import Rung
 from memtui.model.units import format_bytes, format_count, format_seconds
 from memtui.native.outlook import look_out
-from memtui.native.recording import COST, ENDS, MOST_BYTES, STAYS, check_own_memray
+from memtui.native.recording import ENDS, MOST_BYTES, check_own_memray
 from memtui.paths import writable_directory
 from memtui.session import messages as m
 from memtui.session.native_job import NativeJob, NativeOver, NativeRead, NativeStep
 from memtui.session.questions import AgentQuestion
 
+NOT_RECORDED = "No native recording"
+"""How an event begins that says why there is none."""
 NativeArrived = NativeStep | NativeOver
 
 
@@ -46,18 +48,21 @@ class NativeDesk:
         if self._job is not None:
             return
         if self._observe_only:
-            self._note(EventKind.WARNING, "Observing only: --observe-only keeps the agent, and memray, out.")
+            self._refuse("--observe-only keeps the agent, and memray, out.")
             return
         try:
             check_own_memray()
-            found = look_out(self._pid()) if self._state().rung is not Rung.PROCESS else ""
+            starting = self._state().target.launched and self._state().rung is Rung.PROCESS
+            needed = "memray must be installed for the program's Python."
+            found = needed if starting else look_out(self._pid())
         except MemtuiError as error:
-            self._note(EventKind.ERROR, str(error))
+            self._refuse(str(error))
             return
-        kept = f"A copy of the recording is kept in {writable_directory()} ({format_bytes(MOST_BYTES)} at most)."
+        kept = f"A copy of what is recorded is kept in {writable_directory()} ({format_bytes(MOST_BYTES)} at most)."
         text = (
-            f"Record native allocations for {format_seconds(command.seconds)}? {COST} {found} {STAYS} "
-            f"The same key ends it early. {kept if command.keep else ''}"
+            f"Record native allocations for {format_seconds(command.seconds)}? {found} Programs ran "
+            f"{NATIVE_SLOWDOWN} while memray recorded. It stays imported, with a pipe; the tracker and the agent "
+            f"do not stay. The same key ends it early. {kept if command.keep else ''}"
         )
         self._emit(m.Asked(" ".join(text.split()), StartNative(command.seconds, accepted=True, keep=command.keep)))
 
@@ -91,7 +96,7 @@ class NativeDesk:
 
     def _over(self, item: NativeOver) -> None:
         if isinstance(item.result, MemtuiError):
-            self._note(EventKind.ERROR, f"No native recording: {item.result}")
+            self._refuse(str(item.result))
             return
         read = item.result
         file = None if read.file is None else str(read.file)
@@ -108,6 +113,9 @@ class NativeDesk:
         now, wanted = self._state().rung, Rung.TRACER if recording else Rung.AGENT
         if now is not wanted and now in (Rung.AGENT, Rung.TRACER) and self._state().ending is None:
             self._emit(m.Climbed(wanted))
+
+    def _refuse(self, why: str) -> None:
+        self._note(EventKind.ERROR, f"{NOT_RECORDED}: {why}")
 
     def _note(self, kind: EventKind, text: str) -> None:
         self._emit(m.Noted(kind, text))

@@ -8,8 +8,11 @@ from textual.widgets import Input
 
 from memtui.model.command import StartNative, StopNative
 from memtui.model.native import NativeResult
-from memtui.model.state import State
+from memtui.model.state import Event, State
+from memtui.session.native_desk import NOT_RECORDED
 from memtui.tui.screens.dashboard import DashboardScreen
+
+_REFUSAL_SECONDS = 20.0
 
 if TYPE_CHECKING:
     from memtui.tui.app import MemtuiApp
@@ -21,11 +24,14 @@ class NativeKey:
     def __init__(self, app: MemtuiApp) -> None:
         self._app = app
         self._seen: NativeResult | None = None
+        self._refused: Event | None = None
+        self._pressed = False
 
     def press(self) -> None:
         """The key was pressed."""
         from memtui.tui.screens.native import NativeScreen
 
+        self._pressed = True
         state = self._app.session.state
         if state.native_progress is not None:
             self._app.ask(StopNative())
@@ -36,6 +42,7 @@ class NativeKey:
 
     def look(self, state: State) -> None:
         """Show a recording that has just been read, when nothing else is being done on the screen."""
+        self._tell_refusal(state)
         if state.native is None or state.native is self._seen:
             return
         self._seen = state.native
@@ -46,3 +53,11 @@ class NativeKey:
             self._app.push_screen(NativeScreen())
         elif not isinstance(screen, NativeScreen):
             self._app.notify("The native recording was read: n shows it.")
+
+    def _tell_refusal(self, state: State) -> None:
+        """Why there is no recording: what to do about it does not fit into the log of a small terminal."""
+        told = next((one for one in reversed(state.events) if one.text.startswith(NOT_RECORDED)), None)
+        if told is not None and told != self._refused:
+            self._refused = told
+            if self._pressed:
+                self._app.notify(told.text, severity="error", timeout=_REFUSAL_SECONDS)

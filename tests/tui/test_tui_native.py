@@ -19,8 +19,9 @@ from memtui.model.native import (
     NativeResult,
     NativeSite,
 )
-from memtui.model.state import State
+from memtui.model.state import EventKind, State
 from memtui.session import messages as m
+from memtui.session.native_desk import NOT_RECORDED
 from memtui.session.reducer import reduce
 from memtui.session.scripted import ScriptedSession
 from memtui.tui.app import FilesApp, MemtuiApp
@@ -148,3 +149,15 @@ async def test_the_leak_screen_offers_what_tells_more(
 
 def one_line(app: MemtuiApp) -> str:
     return " ".join(text_of(app).split())
+
+
+async def test_why_there_is_no_recording_is_told_in_full(make_app: Make, states: tuple[State, ...]) -> None:
+    why = f"{NOT_RECORDED}: memray is not installed for its interpreter: /srv/venv/bin/python -m pip install memray"
+
+    def refuse(state: State, command: Command) -> State:
+        return reduce(state, m.Noted(EventKind.ERROR, why), 6.0)
+
+    app = make_app(session=ScriptedSession([states[5]], answer=refuse))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("n")
+        await until(pilot, lambda: why in [one.message for one in app._notifications])
