@@ -77,7 +77,7 @@ class Watch:
             self()
 
     def now(self) -> None:
-        """As if all running functions had let go of it. Raises :class:`StillAliveError`."""
+        """As if the test had deleted its variables that are this object. Raises :class:`StillAliveError`."""
         __tracebackhide__ = True
         trouble = self.trouble(variables_too=False)
         if trouble:
@@ -86,7 +86,7 @@ class Watch:
     def trouble(self, *, variables_too: bool) -> str:
         """Who still holds the object, in words; empty when it is gone, or only the test itself has it.
 
-        ``variables_too``: what functions that are running hold counts.
+        ``variables_too``: variables of running functions that are the object count.
         """
         refresh(list(stack(sys._getframe())))
         if variables_too and self._ref() is not None:
@@ -117,7 +117,7 @@ class Watch:
 class AssertCollected:
     """What the fixture ``assert_collected`` gives.
 
-    - ``assert_collected(obj)`` as a statement checks at once, as if the running test had let go of its variables.
+    - ``assert_collected(obj)`` as a statement checks at once, as if the test had deleted its variable for it.
     - ``check = assert_collected(obj)`` waits: ``check()`` after ``del obj`` checks, and so does the end of the test.
     - ``with assert_collected(obj):`` checks at the end of the block.
     - ``assert_collected(factory)``, with a function, calls it and checks that nothing keeps what it returned;

@@ -31,7 +31,7 @@ _CONTEXTS = ("Context", "_contextvars.Context", "contextvars.Context")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Outcome of a search. ``by_test``: a running function of this thread holds it, or the test runner itself does;
+    """Outcome of a search. ``by_test``: a variable of the running test holds it, or the test runner does;
     ``complete``: everything that leads to the object was seen.
     """
 
@@ -50,8 +50,9 @@ def find_holder(
 ) -> Found:
     """The shortest chain from a named root; ``own`` are ids of what the caller itself keeps it in.
 
-    The test runner is no holder, nor are, without ``variables_too``, functions that are running in this thread. With
-    ``doubles``, mocks are none either. ``named``: by their ids, objects that are to count as roots, and their names.
+    The test runner is no holder, nor is, without ``variables_too``, the variable of a running function that is the
+    object: a ``del`` would do. What else such a function holds does count. With ``doubles``, mocks are no holders.
+    ``named``: by their ids, objects that are to count as roots, and their names.
     """
     return find_nearest([target], own, named=named, variables_too=variables_too, doubles=doubles)
 
@@ -81,9 +82,8 @@ class _Search:
         self._by_test = False
         self._stack = {id(frame) for frame in stack(sys._getframe())}
         self._running = _held_by_threads()
-        here, self._passing = _held_here()
-        if variables_too:
-            self._running.update(here)
+        self._here, self._passing = _held_here()
+        self._variables_too = variables_too
         mine = (
             targets,
             self,
@@ -94,8 +94,9 @@ class _Search:
             self._next,
             self._running,
             self._passing,
+            self._here,
         )
-        self._own = {*own, *map(id, mine), *map(id, self._running.values())}
+        self._own = {*own, *map(id, mine), *map(id, self._running.values()), *map(id, self._here.values())}
 
     def run(self) -> Found:
         end = thread_time() + MOST_SECONDS
@@ -118,7 +119,7 @@ class _Search:
             if id(one) in self._named:
                 return self._chain("fixture", self._named[id(one)], None, one)
             self._by_test = self._by_test or id(one) in self._passing
-            known = self._running.get(id(one))
+            known = self._running.get(id(one)) or self._variable(one)
             if known is not None:
                 return self._chain("running", known[0], Step(f" local {known[1]!r}", type_of(one)), one)
         ids = {id(one): one for one in held}
@@ -136,6 +137,27 @@ class _Search:
             if chain is not None:
                 return chain
         return None
+
+    def _variable(self, one: Any) -> tuple[str, str] | None:
+        """The variable of the running test that holds this object, when it counts."""
+        known = self._here.get(id(one))
+        if known is not None and not self._variables_too and self._is_let_go(one, known[1]):
+            self._by_test = True
+            return None
+        return known
+
+    def _is_let_go(self, one: Any, name: str) -> bool:
+        """Whether a ``del`` in the test would let the target go.
+
+        So it is where the variable is the target, where a function made by the test closes over it, and where it is
+        an attribute of the instance of the test's class.
+        """
+        path = [one]
+        while id(path[-1]) in self._below:
+            path.append(self._nodes[self._below[id(path[-1])]])
+        if len(path) == 1 or type(path[-2]) is types.CellType:
+            return True
+        return name == "self" and all(type(step) is dict for step in path[1:-1]) and len(path) <= 3
 
     def _judge(self, holder: Any, below: Any) -> Chain | None:
         """A chain when ``holder`` is a root; else it is to be climbed from, unless it is the test's own."""

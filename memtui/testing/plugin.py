@@ -128,7 +128,7 @@ def _prepare(item: pytest.Function, marker: pytest.Mark) -> Course:
     }
     if item.instance is not None:
         named[id(item.instance)] = f"self ({type(item.instance).__name__})"
-    return Course(_limits(marker), named, Notes().forget)
+    return Course(_limits(marker), named, Notes("recwarn" not in item.fixturenames).forget)
 
 
 def _replace(item: pytest.Function, course: Course) -> Any:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from memtui.testing.gauges import Gauges
 from memtui.testing.grown import MOST_HOLDERS, GrownType, Holder, Looks
 from memtui.testing.marker import Limits
-from memtui.testing.rule import climbs, goes_on, rises
-from memtui.testing.tracing import Traced, trace
+from memtui.testing.rule import climbs, goes_on, rises, speed
+from memtui.testing.tracing import LARGE_BYTES, Traced, trace
 
 STRETCHES = 3
 STRETCH_ROUNDS = 5
@@ -77,7 +77,7 @@ def rounds(course: Course) -> Generator[None, None, None]:
     if _is_suspicious(gauges, limits) or _gained(looks, limits.iterations):
         del looks
         course.examination = yield from _examine(course, STRETCH_ROUNDS)
-        if not course.examination.explains:
+        if not course.examination.explains and _is_large(gauges, limits):
             # What leaks only now and then needs longer stretches to show itself in each.
             course.examination = yield from _examine(course, limits.iterations // STRETCHES)
 
@@ -89,6 +89,14 @@ def _is_suspicious(gauges: Gauges, limits: Limits) -> bool:
     if heap is not None and (rises(heap) or goes_on(heap)):
         return True
     return rss is not None and climbs(rss) and rss[-1] - rss[0] > limits.max_growth_bytes
+
+
+def _is_large(gauges: Gauges, limits: Limits) -> bool:
+    """Whether the figures may exceed what is allowed; of small blocks only the number is known."""
+    heap, rss = gauges.heap_bytes, gauges.rss_bytes
+    most = max(0.0, speed(gauges.blocks)) * LARGE_BYTES + max(0.0, speed(heap) if heap is not None else 0.0)
+    resident = rss[-1] - rss[0] if rss is not None and climbs(rss) else 0
+    return max(most * limits.iterations, resident) > limits.max_growth_bytes
 
 
 def _gained(looks: Looks, iterations: int) -> bool:

@@ -43,11 +43,13 @@ def _within(name: str, packages: tuple[str, ...]) -> bool:
 class Notes:
     """What pytest writes down while a test runs: log records and warnings. Forgotten after each round, but the first.
 
-    Without that a body which logs a line would seem to leak a record in each round.
+    Without that a body which logs a line would seem to leak a record in each round. With ``keep_first`` False the
+    first round's warnings go too, for tests that look at what they warned of.
     """
 
-    def __init__(self) -> None:
-        self._warnings: int | None = None
+    def __init__(self, keep_first: bool) -> None:
+        noted = _warnings_noted()
+        self._warnings = None if keep_first or noted is None else len(noted)
 
     def forget(self) -> None:
         """Drop what this round noted; warnings of the first round stay, so that pytest can show them."""

@@ -21,11 +21,12 @@ _NATIVE = (
 def failure(course: Course, judgement: Judgement) -> str:
     """The message for a test that failed."""
     assert course.examination is not None
-    lines = [_headline(course, judgement), *_holders(course.examination)]
+    lines = [_headline(course, judgement)]
     if judgement.failure == "native":
         lines.append(_NATIVE)
-    elif course.examination.traced is not None:
-        lines += [_allocated(line) for line in course.examination.traced.lines]
+    else:
+        traced = course.examination.traced
+        lines += [*_holders(course.examination), *map(_allocated, traced.lines if traced is not None else ())]
     lines.append(_next_step(course, judgement))
     return "\n".join(lines)
 
@@ -48,12 +49,19 @@ def _headline(course: Course, judgement: Judgement) -> str:
     allowed = f"allowed are {format_bytes(limits.max_growth_bytes)}"
     if judgement.failure == "objects":
         allowed += ", and no objects that stay in every iteration"
-    kind = "native memory leaks" if judgement.failure == "native" else "memory leaks"
-    objects = "" if judgement.failure == "native" else f" and {_objects(judgement.objects)}"
+    is_native = judgement.failure == "native"
+    what = "native leak" if is_native else _leak(course.examination)
+    objects = "" if is_native else f" and {_objects(judgement.objects)}"
     return (
-        f"memtui: {kind}: each iteration leaves {format_bytes(judgement.size_bytes)}{objects} behind, "
+        f"memtui: {what}: each iteration leaves {format_bytes(judgement.size_bytes)}{objects} behind, "
         f"{format_bytes(judgement.size_bytes * limits.iterations)} in {limits.iterations} iterations; {allowed}."
     )
+
+
+def _leak(examination: Examination | None) -> str:
+    """The first holder comes first: a summary of the session has room for little more."""
+    found = (one.text for one in (examination.holders if examination else ()) if not one.excused and one.chain)
+    return f"leak in {next(found, 'Python memory')}"
 
 
 def _objects(count: float) -> str:

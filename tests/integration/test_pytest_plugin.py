@@ -69,12 +69,12 @@ LEAKS = {
     ),
     "a_linked_list": (
         "global HEAD; order = Order(); order.next = HEAD; HEAD = order",
-        "held by test_it.HEAD: +1", "of test_it.Order",
+        "leak in test_it.HEAD", "held by test_it.HEAD: +1", "of test_it.Order",
     ),
     "a_cache": ("remembered(number())", "test_it.remembered: functools._lru_cache_wrapper", "the newest: list"),
     "native": (
         "malloc = C.malloc; malloc.restype = ctypes.c_void_p; ctypes.memset(malloc(50_000), 1, 50_000)",
-        "native memory leaks: each iteration leaves 48.",
+        "memtui: native leak: each iteration leaves 48.",
     ),
     "every_sixth": ("number() % 6 or TEXTS.append(bytes(300_000))", "test_it.TEXTS: list", "the newest: bytes"),
 }  # fmt: skip
@@ -189,6 +189,11 @@ def test_patched(monkeypatch, capsys, tmp_path, service):
     monkeypatch.setattr(Cart, "orders", [1])
     print("x")
 
+{MARK}
+def test_warned(recwarn):
+    warnings.warn("old", UserWarning)
+    assert len(recwarn) == 1
+
 class TestCart:
     {MARK}
     @pytest.mark.parametrize("grows", [False, True])
@@ -209,7 +214,7 @@ class Cases(unittest.TestCase):
         self.assertTrue(work())
 """
     result = run(source)
-    result.assert_outcomes(passed=3, failed=3)
+    result.assert_outcomes(passed=4, failed=3)
     assert "held by service.log: list" in section(result, "fixture")
     result.stdout.fnmatch_lines(["*held by self (TestCart).mine: list*", "*held by self (Cases).mine: list*"])
 
@@ -297,6 +302,18 @@ def test_factory(assert_collected):
 def test_fixture(service, assert_collected):
     assert_collected(service)
 
+class TestIt:
+    def test_self(self, assert_collected):
+        self.order = Order()
+        assert_collected(self.order)
+
+def test_helper(assert_collected):
+    order = Order()
+    def look():
+        return order
+    look()
+    assert_collected(order)
+
 def test_no_weak_references(assert_collected):
     assert_collected([1])
 
@@ -318,6 +335,7 @@ HELD_WAYS = {
     "del": ("Cart.orders.append(order); check = assert_collected(order); del order; check()", "test_it.Cart.orders["),
     "no_del": ("check = assert_collected(order); check()", "held by test_no_del() local 'order'"),
     "local": ("mine = [order]; check = assert_collected(order); del order; check()", "local 'mine'[0]"),
+    "let_go": ("box = Cart(); box.kept = order; assert_collected(order)", "held by test_let_go() local 'box'.kept"),
     "end": ("CACHE['end'] = order; watch = assert_collected(order)", "held by test_it.CACHE['end']"),
     "block": ("CACHE['in'] = order\n    with assert_collected(order): del order", "held by test_it.CACHE['in']"),
     "factory": ("assert_collected(lambda: CACHE.setdefault('made', Order()))", "held by test_it.CACHE['made']"),
