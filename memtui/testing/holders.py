@@ -84,6 +84,7 @@ class _Search:
         self._running = _held_by_threads()
         self._here, self._passing = _held_here()
         self._variables_too = variables_too
+        self._local: Chain | None = None
         mine = (
             targets,
             self,
@@ -102,16 +103,16 @@ class _Search:
         end = thread_time() + MOST_SECONDS
         for _ in range(MOST_LEVELS):
             if not self._frontier:
-                return Found(None, self._by_test, True)
+                return Found(self._local, self._by_test, True)
             for start in range(0, len(self._frontier), _MOST_AT_ONCE):
                 chain = self._look(self._frontier[start : start + _MOST_AT_ONCE])
                 if chain is not None:
                     return Found(chain, self._by_test, True)
                 if thread_time() > end or len(self._nodes) > MOST_OBJECTS:
-                    return Found(None, self._by_test, False)
+                    return Found(self._local, self._by_test, False)
             self._frontier[:] = self._next
             self._next.clear()
-        return Found(None, self._by_test, False)
+        return Found(self._local, self._by_test, False)
 
     def _look(self, held: list[Any]) -> Chain | None:
         """One level up from a few objects; a chain when one of their holders is a root."""
@@ -119,9 +120,12 @@ class _Search:
             if id(one) in self._named:
                 return self._chain("fixture", self._named[id(one)], None, one)
             self._by_test = self._by_test or id(one) in self._passing
-            known = self._running.get(id(one)) or self._variable(one)
+            known = self._running.get(id(one))
             if known is not None:
                 return self._chain("running", known[0], Step(f" local {known[1]!r}", type_of(one)), one)
+            known = self._variable(one)
+            if known is not None and self._local is None:
+                self._local = self._chain("running", known[0], Step(f" local {known[1]!r}", type_of(one)), one)
         ids = {id(one): one for one in held}
         # A tuple of our own: 3.13 copies what it is called with, and would name the copied one as a holder.
         asked = tuple(held)

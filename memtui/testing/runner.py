@@ -50,6 +50,7 @@ class Notes:
     def __init__(self, keep_first: bool) -> None:
         noted = _warnings_noted()
         self._warnings = None if keep_first or noted is None else len(noted)
+        self._again = not keep_first
 
     def forget(self) -> None:
         """Drop what this round noted; warnings of the first round stay, so that pytest can show them."""
@@ -62,6 +63,10 @@ class Notes:
             if self._warnings is None:
                 self._warnings = len(noted)
             del noted[self._warnings :]
+        if self._again:
+            # Python forgets by this which warnings it gave already, so each round gives them anew.
+            with warnings.catch_warnings():
+                pass
 
 
 def _warnings_noted() -> list[Any] | None:

@@ -122,11 +122,20 @@ def test_nobody_but_the_test_holds_it() -> None:
 
 
 def test_variables_of_the_test_are_named_when_they_count() -> None:
-    items = [Order()]
-    assert find_holder(items[0]).chain is None
-    chain = find_holder(items[0], variables_too=True).chain
+    order = Order()
+    assert find_holder(order).chain is None
+    chain = find_holder(order, variables_too=True).chain
     assert chain is not None
-    assert chain.text == "test_variables_of_the_test_are_named_when_they_count() local 'items'[0]"
+    assert chain.text == "test_variables_of_the_test_are_named_when_they_count() local 'order'"
+
+
+def test_what_a_variable_of_the_test_holds_is_held() -> None:
+    items = [Order()]
+    chain = find_holder(items[0]).chain
+    assert chain is not None
+    assert chain.text == "test_what_a_variable_of_the_test_holds_is_held() local 'items'[0]"
+    CACHE["too"] = items
+    assert text(items[0]) == "CACHE['too'][0]"
 
 
 def test_a_variable_of_another_thread() -> None:
