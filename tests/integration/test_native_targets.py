@@ -194,9 +194,9 @@ def test_ctrl_c_stops_it_and_reports() -> None:
         wait_until(lambda: recording(process.pid))
         time.sleep(1.0)
         tool.send_signal(signal.SIGINT)
-        out, _ = tool.communicate(timeout=60)
+        out, err = tool.communicate(timeout=60)
         wait_until(lambda: residue(process.pid) == [])
-    assert tool.returncode == 130
+    assert tool.returncode == 130, err
     assert json.loads(out)["sites"][0]["extension"] == "_ctypes"
 
 

@@ -22,10 +22,10 @@ QUICK = [
     (PYTHONS[(number + turn) % len(PYTHONS)], mode)
     for number, mode in enumerate(MODES)
     for turn in range(min(2, len(PYTHONS)))
-    if mode != "gil_thread"
+    if mode not in ("gil_thread", "little_memory")
 ]
-"""Each mode on two interpreters in turn. Where C code keeps the GIL for most of the time, ten seconds are short on a
-busy machine: that mode is left to the slow tests."""
+"""Each mode on two interpreters in turn. Where C code keeps the GIL for most of the time, or each allocation takes long
+for want of room, ten seconds are short on a busy machine: these modes are left to the slow tests."""
 
 
 @pytest.mark.parametrize(("python", "mode"), QUICK, ids=str)

@@ -49,6 +49,13 @@ def bare() -> State:
     return State(target=Target(7, ()), started_at=0.0)
 
 
+@pytest.mark.parametrize("width", range(14))
+def test_a_sparkline_of_hardly_any_width(last: State, width: int) -> None:
+    one = replace(last, series=Series(last.series.samples[:1]))
+    for state in (last, one):
+        assert len(memory.sparkline(state, width)) in (0, 3)
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_line_fits(last: State, bare: State, width: int) -> None:
     view = allocations.TableView(filter="a rather long filter text that somebody typed")

@@ -49,6 +49,8 @@ def sparkline(state: State, width: int) -> Line:
     room = width - len(label) - 3
     if room < 10:
         label, room = "", width - 2
+    if room < 1:
+        return ()
     return line(" ", Span(blocks(values[-room:]).rjust(room), "accent"), Span(f" {label}" if label else "", "dim"))
 
 
