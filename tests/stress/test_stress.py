@@ -24,8 +24,8 @@ QUICK = [
     for turn in range(min(2, len(PYTHONS)))
     if mode not in ("gil_thread", "little_memory")
 ]
-"""Each mode on two interpreters in turn. Where C code keeps the GIL for most of the time, or allocations take long for
-want of room, ten seconds are short on a busy machine: these modes are left to the slow tests."""
+"""Each mode on two interpreters in turn. Where C code keeps the GIL for most of the time, or allocations take long as
+there is hardly room, ten seconds are short on a busy machine: these modes are left to the slow tests."""
 
 
 @pytest.mark.parametrize(("python", "mode"), QUICK, ids=str)
