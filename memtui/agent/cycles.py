@@ -155,14 +155,6 @@ def _once(function: Callable[..., Any], *arguments: Any) -> Any:
     return map(function, *arguments)
 
 
-def _empty_hidden_list(mark: int) -> None:
-    """The program put another list in the place of ``gc.garbage``: the collector still fills the first one."""
-    for one in gc.get_objects():
-        if type(one) is list and one is not gc.garbage and any(id(part) == mark for part in one[-1:] + one[:1]):
-            del one[:]
-            return
-
-
 def _described(taken: list[Any], limit: int) -> dict[str, Any]:
     """Counts and sizes by type, and cycles. Where C code keeps the GIL for seconds it stops half-way and says so."""
     objects = len(taken)

@@ -33,8 +33,6 @@ from memtui.session.watching import HeadlessWatch, Watched, WatchPlan
 _LAST_PICTURE_SECONDS = 60.0
 _LEAST_SECONDS_A_LINE = 10.0
 _LINES = 20
-_LONG_SECONDS = 600.0
-"""A soak of this length is judged by its curve, and pictures of the heap are taken while that grows."""
 _COLLECTIONS = 20
 _COLLECT_SECONDS = 60.0
 _LONG_SECONDS = 600.0
