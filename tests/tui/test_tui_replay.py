@@ -12,6 +12,7 @@ from screen_text import text_of, until
 from memtui.model.state import State
 from memtui.session.recording.reader import RecordingFile
 from memtui.session.replay import REFUSAL, ReplaySession
+from memtui.tui.actions import key_name, shown_actions
 from memtui.tui.presenters.line import plain, width_of
 from memtui.tui.presenters.playback import playback_line
 from memtui.tui.replaying import ReplayApp
@@ -118,3 +119,8 @@ def test_the_line_fits(session: ReplaySession, width: int) -> None:
     line = playback_line(playback, width)
     assert width_of(line) <= max(width, 40)
     assert "HELD" in plain(line)
+
+
+def test_the_page_about_recordings_tells_its_keys() -> None:
+    page = (Path(__file__).parents[2] / "memtui" / "docs" / "recordings.md").read_text("utf-8")
+    assert [one.id for one in shown_actions(["replay"]) if f"`{key_name(one.key)}`" not in page] == []
