@@ -13,7 +13,7 @@ from memtui.model.command import Command, Play, PlaybackCommand, SeekBy, SeekEve
 from memtui.model.state import EVENT_BOUND, Event, EventKind, Playback, State
 from memtui.model.units import format_seconds
 from memtui.session.interface import Listener
-from memtui.session.recording.player import Player
+from memtui.session.recording.player import Player, event_times
 from memtui.session.recording.reader import RecordingFile
 
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
@@ -53,6 +53,7 @@ class ReplaySession:
         self._condition = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="memtui-replay", daemon=True)
+        self._marking = threading.Thread(target=self._find_marks, name="memtui-replay-marks", daemon=True)
         self._state = self._now()
 
     @property
@@ -78,6 +79,7 @@ class ReplaySession:
     def start(self) -> None:
         """Begin to play."""
         self._thread.start()
+        self._marking.start()
 
     def close(self) -> None:
         """Stop."""
@@ -87,10 +89,16 @@ class ReplaySession:
         if self._thread.is_alive():
             self._thread.join()
 
+    def _find_marks(self) -> None:
+        """In a thread of its own: of a long recording it takes seconds."""
+        marks = event_times(self._file)[-_MOST_MARKS:]
+        with self._condition:
+            self._marks = marks
+            self._condition.notify_all()
+
     # -- from here on: the session's thread ----------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._marks = self._player.event_times()[-_MOST_MARKS:]
         before = time.monotonic()
         while not self._closing:
             self._publish()
@@ -124,6 +132,7 @@ class ReplaySession:
 
     def _event(self, command: SeekEvent) -> float:
         """When the next event was, or the one before; where there is none, the end or the begin."""
+        self._marking.join()
         if command.forward:
             place = bisect_right(self._marks, self._at + _SAME_MOMENT_SECONDS)
             return self._marks[place] if place < len(self._marks) else self._end

@@ -54,11 +54,6 @@ class Player:
         """The State at the end."""
         return self.state_at(float("inf"))
 
-    def event_times(self) -> tuple[float, ...]:
-        """When something was logged, in order; of very many events within one chapter, the last ones."""
-        states = [*map(self.file.first_state, self.file.chapters), self.last_state()]
-        return tuple(sorted({event.at_seconds for state in states for event in state.events}))
-
     def states(self) -> Iterator[tuple[Timed | None, State]]:
         """All States from the first to the last, each with the message that led to it (None: a chapter's first)."""
         for chapter in self.file.chapters:
@@ -82,3 +77,12 @@ class Player:
         is_behind = self._position > 0 and messages[self._position - 1][0] > seconds
         if is_behind or position > self._position:
             self._position, self._state = position, state
+
+
+def event_times(file: RecordingFile) -> tuple[float, ...]:
+    """When something was logged, in order; of very many events within one chapter, the last ones."""
+    states = [file.first_state(one) for one in file.chapters]
+    state, messages = file.read(file.chapters[-1])
+    for now, message in messages:
+        state = reduce(state, message, now)
+    return tuple(sorted({event.at_seconds for one in (*states, state) for event in one.events}))
