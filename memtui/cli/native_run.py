@@ -20,7 +20,7 @@ from memtui.errors import EXIT_INTERRUPTED, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     from memtui.native.launching import LaunchedRecording
-    from memtui.native.recording import COST, Outcome
+    from memtui.native.recording import Outcome
 
 _ABOUT = """\
 Starts a Python program under memray, from its first line on, and says what native code allocated and did not free.
@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the program, print, and return the exit code. Raises MemtuiError."""
     from memtui.native.launching import LaunchedRecording
     from memtui.native.reader import Recorded
+    from memtui.native.recording import COST
 
     check_output(args.output)
     environment = dict(os.environ)
