@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtui.errors import RefusedError
-from memtui.heap.read.classes import find_classes
+from memtui.heap.read.classes import READY, find_classes
 from memtui.heap.read.dicts import read_keys
 from memtui.heap.read.image import PAGE_BYTES, Image, Region, ranges
 from memtui.heap.read.layout import ABSENT, Layout, layout_for
@@ -151,3 +151,29 @@ def test_tables_are_whole(minor: tuple[int, int]) -> None:
     numbers = [getattr(layout, one.name) for one in fields(Layout) if one.name not in ("minor", "compiled_from")]
     assert all(isinstance(number, int) and (number == ABSENT or 0 <= number < 1 << 20) for number in numbers)
     assert layout.has_new_frames == (layout.frame_code != ABSENT) == (layout.frameobject_code == ABSENT)
+
+
+LEAST_OF_A_TYPE = {"body": 16, "item": 0, "base": 0}
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_type"),
+    [({}, True), ({"body": 14}, False), ({"item": (1 << 64) - 1}, False), ({"base": 0xB}, False)],
+)
+def test_what_lies_in_free_memory_is_no_type(changed: dict[str, int], is_type: bool) -> None:
+    """A count and the address of ``type``, with other objects behind it, as 3.11 left it beside HTTP servers."""
+    layout = layout_for((3, 11))
+    words = [0] * WORDS_IN_PAGE
+    start = image_of(words).regions[0].start
+
+    def put(at: int, body: int, item: int, base: int) -> None:
+        words[at : at + 2] = [1, start]
+        words[at + layout.tp_name // 8] = start + 8 * 400
+        words[at + layout.tp_basicsize // 8], words[at + layout.tp_itemsize // 8] = body, item
+        words[at + layout.tp_flags // 8], words[at + layout.tp_base // 8] = READY, base
+
+    words[400] = int.from_bytes(b"type", "little")
+    put(0, 904, 40, 0)
+    put(200, **{**LEAST_OF_A_TYPE, **changed})
+    found = find_classes(image_of(words), layout)
+    assert found.addresses.tolist() == [start, start + 8 * 200][: 1 + is_type]

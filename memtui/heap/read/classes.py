@@ -20,6 +20,8 @@ MANAGED_WEAKREF, MANAGED_DICT, INLINE_VALUES = 1 << 3, 1 << 4, 1 << 2
 HEAP_TYPE, READY, HAVE_GC = 1 << 9, 1 << 12, 1 << 14
 _LONG, _LIST, _TUPLE, _BYTES, _UNICODE, _DICT, _TYPE = (1 << bit for bit in (24, 25, 26, 27, 28, 29, 31))
 _LARGEST_BODY_BYTES = 1 << 20
+_HEAD_BYTES = 16
+"""Of any object: its reference count and its type."""
 _LARGEST_ITEM_BYTES = 4096
 _PIECE_WORDS = 1 << 21
 _MOST_BASES = 60
@@ -171,17 +173,22 @@ def _name(image: Image, layout: Layout, address: int) -> str | None:
 
 
 def _read_type(image: Image, layout: Layout, address: int) -> RawType | None:
-    """The type object at an address; None when what is there is no ready type."""
+    """The type object at an address; None when what is there is no ready type.
+
+    In free memory lies what looks like one: a count and the address of ``type``, with anything behind it.
+    """
     flags = image.word(address + layout.tp_flags)
     if not flags & READY and not _is_constant(image, address):
         return None
     name = _name(image, layout, address)
     body, item = image.word(address + layout.tp_basicsize), _signed(image.word(address + layout.tp_itemsize))
-    if not name or not 0 <= body < _LARGEST_BODY_BYTES or abs(item) > _LARGEST_ITEM_BYTES:
+    base = image.word(address + layout.tp_base)
+    least = _HEAD_BYTES if flags & READY else 0
+    if not name or not least <= body < _LARGEST_BODY_BYTES or not 0 <= item <= _LARGEST_ITEM_BYTES or base % 8:
         return None
     return RawType(
         address, name, flags, body, item,
-        image.word(address + layout.tp_base),
+        base,
         _signed(image.word(address + layout.tp_weaklistoffset)),
         _signed(image.word(address + layout.tp_dictoffset)),
     )  # fmt: skip
