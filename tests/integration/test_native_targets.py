@@ -119,7 +119,7 @@ def test_what_is_freed_is_not_listed() -> None:
 
 
 def test_the_program_ends_as_ever_afterwards() -> None:
-    with target(seconds=5) as process:
+    with target(seconds=9) as process:
         assert native(str(process.pid), "--for", "1s")[0] == 0
         assert process.wait(30) == 0
 
