@@ -114,7 +114,7 @@ def _without_command(argv: list[str]) -> int:
 
 
 def _list_of(commands: dict[str, ModuleType]) -> str:
-    lines = [f"  {name:<9} {module.HELP}" for name, module in commands.items()]
+    lines = [f"  {name:<11} {module.HELP}" for name, module in commands.items()]
     return "\n".join(["commands:", *lines, "", ""])
 
 
