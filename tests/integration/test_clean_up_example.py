@@ -43,7 +43,7 @@ def test_a_client_that_was_not_closed_is_named(assert_collected: Any) -> None:
         client.close()
 
 
-@pytest.mark.memtui(max_growth="200kB")
+@pytest.mark.memtui(max_growth="200kB", iterations=40, warmup=5)
 def test_connections_do_not_pile_up() -> None:
     near, far = socket.socketpair()
     with near, far:
@@ -51,7 +51,7 @@ def test_connections_do_not_pile_up() -> None:
         assert far.recv(1000, socket.MSG_WAITALL)
 
 
-@pytest.mark.memtui(max_growth="200kB")
+@pytest.mark.memtui(max_growth="200kB", iterations=40, warmup=5)
 async def test_cancelled_tasks_do_not_pile_up() -> None:
     task = asyncio.create_task(asyncio.sleep(60))
     await asyncio.sleep(0)

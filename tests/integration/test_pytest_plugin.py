@@ -90,9 +90,9 @@ CLEAN = {
     "loops": "asyncio.run(asyncio.sleep(0))",
 }
 
-QUICK_LEAKS = ("a_dict", "a_linked_list", "native", "every_sixth")
-QUICK_CLEAN = ("much_work", "after_much_work", "a_bounded_cache", "notes")
-MARK = "@pytest.mark.memtui(max_growth='1MB', iterations=60, warmup=10)"
+QUICK_LEAKS = ("a_linked_list", "native", "every_sixth")
+QUICK_CLEAN = ("a_bounded_cache", "notes")
+MARK = "@pytest.mark.memtui(max_growth='1MB', iterations=40, warmup=5)"
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_planted_leaks_fail_and_are_named(run: Session, names: tuple[str, ...]) 
     for name in names:
         told, words = section(result, name), LEAKS[name][1:]
         assert all(word in told for word in words), told
-        assert "60 iterations" in told
+        assert "40 iterations" in told
 
 
 @pytest.mark.parametrize("names", [QUICK_CLEAN, pytest.param(tuple(CLEAN), marks=pytest.mark.slow)], ids=len)
@@ -239,7 +239,10 @@ class Cases(unittest.IsolatedAsyncioTestCase):
 """
 
 
-@pytest.mark.parametrize("options", [(), ("-p", "asyncio", "-o", "asyncio_mode=auto")], ids=["alone", "asyncio"])
+WITH_ASYNCIO = pytest.param(("-p", "asyncio", "-o", "asyncio_mode=auto"), marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("options", [(), WITH_ASYNCIO], ids=["alone", "asyncio"])
 def test_coroutine_functions(run: Session, options: tuple[str, ...]) -> None:
     result = run(ASYNC, *options)
     result.assert_outcomes(passed=1, failed=2)
