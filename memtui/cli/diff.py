@@ -64,11 +64,11 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Nam
     return args
 
 
-def check_file(file: Path) -> None:
-    """Raise UsageError when there is no such file."""
+def check_file(file: Path, what: str = "picture", made_by: str = "memtui snapshot PID") -> None:
+    """Raise UsageError when there is no such file; the sentence says ``what`` it should be, and what makes one."""
     if not file.expanduser().is_file():
         why = "It is no file." if file.expanduser().exists() else "There is no such file."
-        raise UsageError(f"The picture {file} cannot be read.", why=why, next_step="To take one: memtui snapshot PID")
+        raise UsageError(f"The {what} {file} cannot be read.", why=why, next_step=f"To make one: {made_by}")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show them. Raises UsageError for what is no file of memtui, and when there is no terminal."""
     for file in args.files:
-        check_file(file)
+        check_file(file, "file", "memtui record PID, or memtui snapshot PID")
     recordings = [file for file in args.files if is_recording(file)]
     if not recordings:
         if args.at is not None or args.speed is not None or args.hold:

@@ -69,7 +69,7 @@ def test_a_file_that_was_cut_anywhere_opens_up_to_the_cut(small: bytes, tmp_path
     assert reached == pytest.approx(13.0), "the last cut lost more than the end mark"
 
 
-@pytest.mark.parametrize("trials", [12, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("trials", [12, pytest.param(120, marks=pytest.mark.slow)])
 def test_bytes_that_changed_cost_a_chapter_at_most(chapters: bytes, tmp_path: Path, trials: int) -> None:
     path = tmp_path / "damaged.memtui"
     whole = Player(opened(path, chapters))

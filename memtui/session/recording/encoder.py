@@ -21,8 +21,8 @@ from memtui.session.recording.codec import Codec
 from memtui.session.recording.thinning import Thinner, Timed
 
 FORMAT, KIND, VERSION = "memtui", "recording", 1
-CHAPTER_SECONDS = 600.0
-_MOST_SHARE = 4
+CHAPTER_SECONDS = 120.0
+_MOST_SHARE = 5
 """A new chapter waits as long as its State would take more than one part of so many of what was written."""
 _EXPECTED_RATIO = 0.25
 
