@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from screen_text import text_of, until
 
-from memtui.model.state import State
+from memtui.model.command import Command, StartRecording, StopRecording
+from memtui.model.state import Recording, State
 from memtui.session.recording.reader import RecordingFile
 from memtui.session.replay import REFUSAL, ReplaySession
+from memtui.session.scripted import ScriptedSession
 from memtui.tui.actions import key_name, shown_actions
+from memtui.tui.app import MemtuiApp
 from memtui.tui.presenters.line import plain, width_of
 from memtui.tui.presenters.playback import playback_line
 from memtui.tui.replaying import ReplayApp
@@ -124,3 +128,27 @@ def test_the_line_fits(session: ReplaySession, width: int) -> None:
 def test_the_page_about_recordings_tells_its_keys() -> None:
     page = (Path(__file__).parents[2] / "memtui" / "docs" / "recordings.md").read_text("utf-8")
     assert [one.id for one in shown_actions(["replay"]) if f"`{key_name(one.key)}`" not in page] == []
+
+
+async def test_r_begins_and_ends_a_recording(
+    make_app: Callable[..., MemtuiApp], states: tuple[State, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def answer(state: State, command: Command) -> State:
+        begun = isinstance(command, StartRecording)
+        return replace(state, recording=Recording("a.memtui", state.now_seconds - 65) if begun else None)
+
+    session = ScriptedSession([states[-1]], answer=answer)
+    app = make_app(session=session)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "cache.py" in text_of(app))
+        await pilot.press("r")
+        await until(pilot, lambda: "REC" in text_of(app, "#status") and "1 m 05 s" in text_of(app, "#status"))
+        await pilot.press("r")
+        await until(pilot, lambda: "REC" not in text_of(app, "#status"))
+    begin, end = session.requests
+    assert isinstance(begin, StartRecording)
+    assert Path(begin.path).parent == tmp_path
+    assert Path(begin.path).match("memtui-4242-*.memtui")
+    assert end == StopRecording()
