@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from memtui.model.command import CheckCycles, CollectGarbage, Command, StartTracing, TakeSnapshot
 from memtui.model.heap import PictureFacts
-from memtui.model.state import EventKind, State
+from memtui.model.state import Event, EventKind, State
 from memtui.model.units import format_seconds
 from memtui.session.interface import Session
 from memtui.session.settling import ModuleCounter
@@ -72,6 +72,10 @@ class Watched:
     looks: int
     unchecked: str = ""
     """Why cycles were not checked, although they should have been."""
+
+
+def _is_trouble(event: Event) -> bool:
+    return event.kind in (EventKind.WARNING, EventKind.ERROR) and not event.text.startswith(SILENCE)
 
 
 class HeadlessWatch:
@@ -222,7 +226,7 @@ class HeadlessWatch:
     ) -> tuple[bool, str]:
         """Request ``command`` and wait until the State shows that it is done; else why not, if that is known."""
         before = self._session.state
-        events = len(before.events)
+        known = set(before.events)
         self._session.request(command)
         end = time.monotonic() + patience_seconds
         while time.monotonic() < end and not self._over():
@@ -231,10 +235,9 @@ class HeadlessWatch:
                 return True, ""
             if state.question is not None and state.question != before.question:
                 return False, _QUESTION.sub("", state.question.text)
-            failed = [one for one in state.events[events:] if one.kind in (EventKind.WARNING, EventKind.ERROR)]
-            failed = [one for one in failed if not one.text.startswith(SILENCE)]
-            if failed:
-                return False, failed[0].text
+            failed = next((one for one in state.events if one not in known and _is_trouble(one)), None)
+            if failed is not None:
+                return False, failed.text
             time.sleep(_POLL_SECONDS)
         return False, ""
 

@@ -11,7 +11,7 @@ from test_native import report as native_report
 from memtui.model.allocation import Snapshot, Tracing
 from memtui.model.command import CollectGarbage, Command, StartNative, StartTracing, TakeSnapshot
 from memtui.model.native import NativeResult
-from memtui.model.state import Event, EventKind, State
+from memtui.model.state import EVENT_BOUND, Event, EventKind, State
 from memtui.model.target import Ending
 from memtui.session import watching
 from memtui.session.native_watch import record_native
@@ -85,6 +85,16 @@ def test_an_obstacle_ends_it_unless_it_is_patient() -> None:
         assert watch.watched.obstacle == "No heap picture: it is a bad day."
         tried.append(len(pictures(session)))
     assert tried == [1, 4]
+
+
+def test_an_obstacle_is_seen_in_a_full_log() -> None:
+    def full_and_refused(state: State, command: Command) -> State:
+        state = refused(state, command)
+        return replace(state, events=state.events[-EVENT_BOUND:])
+
+    old = tuple(Event(0.0, EventKind.WARNING, f"old {number}") for number in range(EVENT_BOUND))
+    session = ScriptedSession([empty_state(events=old)], answer=full_and_refused)
+    assert watched(WatchPlan(SECONDS), session).watched.obstacle == "No heap picture: it is a bad day."
 
 
 def test_collections_are_forced_on_the_way() -> None:
