@@ -226,7 +226,7 @@ class HeadlessWatch:
     ) -> tuple[bool, str]:
         """Request ``command`` and wait until the State shows that it is done; else why not, if that is known."""
         before = self._session.state
-        known = set(before.events)
+        known = set(map(id, before.events))
         self._session.request(command)
         end = time.monotonic() + patience_seconds
         while time.monotonic() < end and not self._over():
@@ -235,7 +235,7 @@ class HeadlessWatch:
                 return True, ""
             if state.question is not None and state.question != before.question:
                 return False, _QUESTION.sub("", state.question.text)
-            failed = next((one for one in state.events if one not in known and _is_trouble(one)), None)
+            failed = next((one for one in state.events if id(one) not in known and _is_trouble(one)), None)
             if failed is not None:
                 return False, failed.text
             time.sleep(_POLL_SECONDS)
