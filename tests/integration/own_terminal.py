@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,11 @@ _AS_ITS_TERMINAL = (
     "os.close(int(sys.argv[1]))\n"
     "os.execv(sys.executable, [sys.executable, '-m', 'memtui', *sys.argv[2:]])"
 )
+
+
+def _without_size(environment: Mapping[str, str]) -> dict[str, str]:
+    """pytest-xdist tells its workers a size, which is not that of the terminal here."""
+    return {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
 
 
 class Terminal:
@@ -57,7 +62,7 @@ class Terminal:
             stderr=slave,
             pass_fds=(slave,),
             cwd=cwd,
-            env={**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **(environment or {})},
+            env={**_without_size(os.environ), "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **(environment or {})},
             start_new_session=True,
         )
 

@@ -17,6 +17,8 @@ import jsonschema
 import pytest
 
 from memtui.model.files import RECORDING_MAGIC
+from memtui.model.state import State
+from memtui.model.target import Target
 from memtui.report.build import load_schema
 from memtui.session.recording.kept import KEPT, kept_recorder
 from memtui.session.recording.reader import RecordingFile
@@ -223,12 +225,13 @@ def test_recordings_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         path.write_bytes(RECORDING_MAGIC)
         os.utime(path, (number, number))
     recorder = kept_recorder("soak", 4242)
+    recorder.begin(State(Target(4242, ("python",)), 0.0))
+    recorder.close()
     names = {path.name for path in folder.iterdir()}
     assert len(names) == KEPT
     assert recorder.path.name in names
     assert {"0.memtui", "5.memtui"}.isdisjoint(names)
     assert f"{KEPT + 4}.memtui" in names
-    recorder.close()
 
 
 def test_where_nothing_can_be_kept_it_is_recorded_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
