@@ -107,10 +107,11 @@ def _content(form: str | None, facts: RecordingFacts, player: Player) -> Iterato
     from memtui.report.build import build_report
     from memtui.report.recording import recording_as_markdown, recording_as_text, samples_as_csv
     from memtui.report.write import render
+    from memtui.session.expected import load_expected
 
     if form == "csv":
         return samples_as_csv(facts.state.started_at, _samples(player, facts.end_seconds))
-    diagnosis = diagnose(facts.state)
+    diagnosis = diagnose(facts.state, expected=load_expected())
     if form == "json":
         return iter([render(build_report(facts.state, diagnosis)).decode("utf-8")])
     lines = (recording_as_markdown if form == "markdown" else recording_as_text)(facts, diagnosis)

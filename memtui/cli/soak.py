@@ -161,6 +161,7 @@ def run(args: argparse.Namespace) -> int:
 def _plan(args: argparse.Namespace) -> SoakPlan:
     from memtui.analysis.soak import SoakPlan
     from memtui.report.baseline import read_baseline
+    from memtui.session.expected import load_expected
 
     plan = SoakPlan(
         seconds=args.seconds,
@@ -175,6 +176,7 @@ def _plan(args: argparse.Namespace) -> SoakPlan:
         period_seconds=args.period,
         least_bytes=args.least,
         least_percent=args.least_percent,
+        expected=frozenset(load_expected()),
     )
     if args.baseline is None:
         return plan

@@ -7,12 +7,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from states import empty_state
 
 from memtui.analysis.detect import Verdict
 from memtui.analysis.diagnosis import find_suspects, judge, split_growth
 from memtui.analysis.diagnosis.growth import course
+from memtui.analysis.soak import SoakJudge, SoakPlan
 from memtui.model.evidence import Evidence, GrownHolder, GrownLine, GrownType, Look
 from memtui.model.heap import HolderStep
+from memtui.model.sample import Sample
 from memtui.session.expected import expected_file, load_expected, save_expected
 from memtui.session.leak_check import LeakCheck
 from memtui.session.watching import look_times
@@ -65,6 +68,22 @@ def test_a_growing_cache_is_the_first_suspect() -> None:
     assert found.share == 1.0
     assert judge(CURVE, [found]).state == "suspect"
     assert find_suspects(evidence(holder(GROWING, MORE)))[0].signature == found.signature
+
+
+def test_what_is_expected_fails_no_soak() -> None:
+    found = evidence(holder(GROWING, MORE))
+    (suspect,) = find_suspects(found)
+    state = empty_state(evidence=found)
+    for second in range(60):
+        state = replace(state, series=state.series.append(Sample(float(second), 50 * MIB + second * MIB)))
+    state = replace(state, now_seconds=60.0)
+    states = {}
+    for expected in (frozenset(), frozenset((suspect.signature,))):
+        judge_of_soak = SoakJudge(SoakPlan(60.0, expected=expected), state)
+        states[bool(expected)] = judge_of_soak.result(state)
+    assert states[False].broken
+    assert not states[True].broken
+    assert states[True].diagnosis.suspects[0].expected
 
 
 def test_a_bounded_holder_is_filling_and_no_leak() -> None:

@@ -81,7 +81,7 @@ class SoakJudge:
             curve = judge_curve(state, options, self._means.points(), self.plan.max_rss_bytes)
         else:
             curve = self._curve.verdict(state)
-        diagnosis = diagnose(state, curve=curve)
+        diagnosis = diagnose(state, curve=curve, expected=self.plan.expected)
         if self.plan.rule == "bic":
             return diagnosis
         return Diagnosis(self._by_rule(points), diagnosis.suspects, diagnosis.split)

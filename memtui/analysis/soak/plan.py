@@ -21,7 +21,8 @@ class SoakPlan:
     is a sixth of the soak and at most five minutes, less the age of the target. ``fail_on`` is the least alarming
     verdict that fails. ``periods``, ``period_seconds``, ``least_bytes`` and ``least_percent`` are those of the plain
     rules (:mod:`memtui.analysis.detect.plain_rules`). ``has_baseline``: compare with ``baseline``, the growth rate of
-    an earlier run, None where that had none.
+    an earlier run, None where that had none. ``expected``: signatures of suspects that the user expects; they make no
+    verdict.
     """
 
     seconds: float
@@ -38,6 +39,7 @@ class SoakPlan:
     least_percent: float = 5.0
     has_baseline: bool = False
     baseline: Rate | None = None
+    expected: frozenset[str] = frozenset()
 
     def detector(self, seconds: float, age_seconds: float) -> DetectorOptions:
         """The scale of the detector for a soak of ``seconds`` on a target that was ``age_seconds`` old."""
