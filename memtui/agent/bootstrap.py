@@ -22,6 +22,10 @@ _FETCH_SECONDS = 10.0
 _LOAD_SECONDS = 15.0
 _VERSION = 1
 """Of the protocol, as in the agent's wire module."""
+_ANNOTATIONS = 0x1000000 if sys.version_info >= (3, 8, 2) else 0x100000
+"""``__future__.annotations.compiler_flag``; that module is a file, and reading one gives the GIL away often."""
+_TEXT_BYTES = 0
+"""How long the agent's text is, where that is told: then it comes in one call, which gives the GIL away once."""
 _HASTY_SECONDS, _GRIP_SECONDS = 0.0001, 0.1
 _LONG_WAIT_SECONDS, _SURELY_LONG_SECONDS = 0.15, 1.0
 
@@ -166,6 +170,9 @@ class _Arrival:
     def greet(self, channel: "Any") -> None:
         if self.greeted:
             self.look()
+            if self.waited_long():  # what loading these costs in waits is paid before the greeting
+                import _json  # noqa: F401
+                import select  # noqa: F401
             channel.sendall(b"".join(map(_frame, _greeting())))
             self.look()
 
@@ -352,18 +359,18 @@ def _load(package: "Any", name: str, source: bytes) -> None:
     module = type(sys)(_PACKAGE + "." + name)
     module.__package__ = _PACKAGE
     sys.modules[module.__name__] = module
-    exec(compile(source, "<memtui-agent %s>" % name, "exec", 0, True), module.__dict__)
+    exec(compile(source, "<memtui-agent %s>" % name, "exec", _ANNOTATIONS, True), module.__dict__)
     setattr(package, name, module)
 
 
 def _receive(channel: "Any", arrival: _Arrival) -> bytes:
     """One frame and nothing of what follows it; empty when the viewer went."""
-    data, end = b"", 4
+    data, end = b"", 4 + _TEXT_BYTES
     while len(data) < end:
-        piece = channel.recv(end - len(data))
+        piece = channel.recv(end - len(data), 0x100)  # MSG_WAITALL
         if not piece:
             return b""
         arrival.hurry()
         data += piece
-        end = max(end, 4 + int.from_bytes(data[:4], "big")) if len(data) >= 4 else 4
+        end = 4 + int.from_bytes(data[:4], "big") if len(data) >= 4 else end
     return bytes(data[4:])

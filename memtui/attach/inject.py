@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from memtui.attach.helper_process import HelperProcess
-from memtui.attach.plan import LIFETIME_SECONDS, agent_sources, bootstrap_source
+from memtui.attach.plan import LIFETIME_SECONDS, agent_text, bootstrap_source
 from memtui.attach.room import check_room
 from memtui.attach.seccomp import check_filter
 from memtui.attach.ways import Via, Way, choose, needs_helper
@@ -162,7 +162,7 @@ def _run_helper(plan: dict[str, Any], helper: HelperProcess) -> dict[str, Any]:
 
 def _load_agent(link: AgentLink) -> Frame:
     """Send the agent's text, which is used when the process has no agent yet; returns its hello."""
-    link.send_bytes(b"\0".join(part.encode() for module in agent_sources() for part in module))
+    link.send_bytes(agent_text())
     try:
         return link.wait_for(("hello",), _ANSWER_SECONDS)
     except ChannelError as error:

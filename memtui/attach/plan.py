@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from memtui import paths
@@ -24,6 +25,7 @@ _PYTHON_FUNCTIONS = (
     "Py_AddPendingCall", "Py_IsInitialized", "PyRun_SimpleString", "PyGILState_Ensure", "PyGILState_Release",
 )  # fmt: skip
 _PIECE_BYTES, _OVERLAP_BYTES = 128 * 1024, 64
+_FUTURE = b"from __future__ import annotations\n"
 LIFETIME_SECONDS = 12.0
 """How long a queued start stays valid: later it does nothing when it finally runs."""
 
@@ -68,16 +70,22 @@ def bootstrap_source(
     main thread, so they must start a thread of its own for the bootstrap. ``place``: where memtui listens, if so.
     """
     code = (paths.PACKAGE / "agent" / "bootstrap.py").read_text(encoding="utf-8")
+    code += f"_TEXT_BYTES = {len(agent_text())}\n"
     code += f"{'start' if in_main_thread else 'boot'}({token!r}, {expires_at!r}, {inner_pid}, {place!r})\n"
     run = f'__import__("builtins").exec({code!a}, {{"__name__": "_memtui_bootstrap"}})'
     return f"try:\n {run}\nexcept BaseException:\n pass\n"
 
 
-def agent_sources() -> list[tuple[str, str]]:
-    """The agent's modules, name and text, in the order in which they need each other."""
+@cache
+def agent_text() -> bytes:
+    """The agent's modules, name and text in turn, in the order in which they need each other.
+
+    Without the import that is no import: the bootstrap gives the compiler its flag.
+    """
     folder = paths.PACKAGE / "agent"
     names = ("wire", "pauses", "tracing", "heap", "native", "paths", "cycles", "cleanup", "core")
-    return [(name, (folder / f"{name}.py").read_text(encoding="utf-8")) for name in names]
+    texts = ((folder / f"{name}.py").read_bytes().replace(_FUTURE, b"\n", 1) for name in names)
+    return b"\0".join(part for name, text in zip(names, texts, strict=True) for part in (name.encode(), text))
 
 
 def _is_c_library(path: str) -> bool:

@@ -27,7 +27,7 @@ _AS_ITS_TERMINAL = (
 )
 
 
-def _without_size(environment: Mapping[str, str]) -> dict[str, str]:
+def without_size(environment: Mapping[str, str]) -> dict[str, str]:
     """pytest-xdist tells its workers a size, which is not that of the terminal here."""
     return {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
 
@@ -62,7 +62,7 @@ class Terminal:
             stderr=slave,
             pass_fds=(slave,),
             cwd=cwd,
-            env={**_without_size(os.environ), "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **(environment or {})},
+            env={**without_size(os.environ), "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **(environment or {})},
             start_new_session=True,
         )
 

@@ -14,7 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 from observed import until
-from own_terminal import Terminal, only, processes_with
+from own_terminal import Terminal, only, processes_with, without_size
 
 import memtui.report
 
@@ -186,7 +186,7 @@ class TestRun:
             terminal.press("q")
             assert terminal.wait_for_exit() == 0
         seen = json.loads((tmp_path / "out").read_text())
-        assert seen == {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **environment}
+        assert seen == {**without_size(os.environ), "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **environment}
 
 
 class TestAttach:

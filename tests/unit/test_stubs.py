@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtui.attach import x86_64_stubs
-from memtui.attach.plan import agent_sources, bootstrap_source
+from memtui.attach.plan import agent_text, bootstrap_source
 from memtui.attach.stubs import PAGE_BYTES, Page, build_page, page_bytes
 
 NAMES = (
@@ -62,7 +62,9 @@ def test_the_source_is_short_and_cannot_be_cut_by_a_zero() -> None:
     assert source.isascii()
     assert page_bytes(source.encode()) <= 4 * PAGE_BYTES
     compile(source, "<string>", "exec")
-    assert [name for name, _ in agent_sources()][-1] == "core"
+    names, texts = agent_text().split(b"\0")[::2], agent_text().split(b"\0")[1::2]
+    assert (names[0], names[-1]) == (b"wire", b"core")
+    assert not any(b"__future__" in text for text in texts)
 
 
 def disassembled(code: bytes, at: int, folder: Path) -> list[tuple[int, str]]:
