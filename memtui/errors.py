@@ -60,6 +60,10 @@ class ChannelError(MemtuiError):
     """The connection to the agent broke or carried something that is no frame."""
 
 
+class NoAnswerError(ChannelError):
+    """The agent did not answer in time; the connection is still there."""
+
+
 class WriteError(MemtuiError):
     """A file could not be written; nothing half-written was left."""
 

@@ -134,7 +134,7 @@ class _Arrival:
     """
 
     def __init__(self, first: bool) -> None:
-        self.greeted = first
+        self._first, self.greeted = first, False
         # In a forked child this thread does not exist: its local data ends there, and with it the haste. Nothing else
         # refers to what is in it (what a frame refers to is never freed there).
         self._own: "Any" = _original("_thread", "_local")()
@@ -144,7 +144,7 @@ class _Arrival:
         self.hurry()
 
     def hurry(self) -> None:
-        if self.greeted and not self._hasty:
+        if self._first and not self._hasty:
             self._began = time.monotonic() - time.thread_time()
             self._found, self._hasty = sys.getswitchinterval(), 1e-6 * int(1e6 * self._interval_seconds)
             self._own.found = _Found(self._found, self._hasty)
@@ -168,11 +168,11 @@ class _Arrival:
         return self._interval_seconds == _GRIP_SECONDS
 
     def greet(self, channel: "Any") -> None:
-        if self.greeted:
+        """At once, unless C code keeps the GIL: then by the agent, when it is there and the waits for it are over."""
+        if self._first:
             self.look()
-            if self.waited_long():  # what loading these costs in waits is paid before the greeting
-                import _json  # noqa: F401
-                import select  # noqa: F401
+        if self._first and not self.waited_long():
+            self.greeted = True
             channel.sendall(b"".join(map(_frame, _greeting())))
             self.look()
 

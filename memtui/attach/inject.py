@@ -16,7 +16,7 @@ from memtui.attach.seccomp import check_filter
 from memtui.attach.ways import Via, Way, choose, needs_helper
 from memtui.channel.link import AgentLink
 from memtui.channel.meeting import Meeting, meet
-from memtui.errors import ChannelError, RefusedError, TargetDiedError
+from memtui.errors import ChannelError, NoAnswerError, RefusedError, TargetDiedError
 from memtui.observe.eligibility import check_attachable
 from memtui.observe.process import ProcessReader
 from memtui.observe.readiness import Readiness, open_readiness
@@ -24,7 +24,8 @@ from memtui.protocol import Frame
 
 _STARTED = ("started", "queued", "queued-without-code", "started-by-gdb", "queued-by-gdb", "asked")
 _DEADLINE_SECONDS = 8.0
-_ANSWER_SECONDS = 15.0
+_ANSWER_SECONDS, _LEAST_ANSWER_SECONDS = 9.5, 4.0
+"""From the beginning of the attach to the agent's greeting, and at least from the connection on."""
 _READY_SECONDS = 3.0
 
 
@@ -49,6 +50,7 @@ def attach_agent(pid: int, via: Via = "auto", experimental: bool = False) -> Att
     """
     with ProcessReader(pid) as process:
         identity, inner_pid = process.identity(), int(process.status()["NSpid"].split()[-1])
+    began = time.monotonic()
     interpreter = check_attachable(pid)
     check_room(pid)
     check_filter(pid)
@@ -61,7 +63,7 @@ def attach_agent(pid: int, via: Via = "auto", experimental: bool = False) -> Att
         attempts = _Attempts(pid, inner_pid, reader, way, token, meeting)
         link = AgentLink(attempts.until_connected())
     try:
-        hello = _load_agent(link)
+        hello = _load_agent(pid, link, max(_LEAST_ANSWER_SECONDS, began + _ANSWER_SECONDS - time.monotonic()))
         link.check_version(hello)
     except BaseException:
         link.close()
@@ -160,11 +162,20 @@ def _run_helper(plan: dict[str, Any], helper: HelperProcess) -> dict[str, Any]:
     return helper.run(plan)
 
 
-def _load_agent(link: AgentLink) -> Frame:
-    """Send the agent's text, which is used when the process has no agent yet; returns its hello."""
+def _load_agent(pid: int, link: AgentLink, seconds: float) -> Frame:
+    """Send the agent's text, which is used when the process has no agent yet; returns its hello.
+
+    Raises RefusedError when none comes in time: then the agent leaves as soon as it sees that nobody is there.
+    """
     link.send_bytes(agent_text())
     try:
-        return link.wait_for(("hello",), _ANSWER_SECONDS)
+        return link.wait_for(("hello",), seconds)
+    except NoAnswerError as error:
+        raise RefusedError(
+            f"The agent could not be started in {pid} within {seconds:.0f} s.",
+            why="Code written in C keeps the GIL for a second and more at a time.",
+            next_step="The process is unharmed and can still be observed; try again when it is less busy.",
+        ) from error
     except ChannelError as error:
         raise ChannelError("The agent did not start in the process.", why=str(error)) from error
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from memtui.errors import ChannelError
+from memtui.errors import ChannelError, NoAnswerError
 from memtui.protocol import HEADER, MAX_FRAME_FROM_AGENT_BYTES, VERSION, Decoder, Frame, FrameError, encode
 
 _READ_BYTES = 65536
@@ -70,7 +70,7 @@ class AgentLink:
     def wait_for(self, kinds: tuple[str, ...], seconds: float) -> Frame:
         """The next frame of one of these types ("hello", "reply", …); others that arrive meanwhile are kept.
 
-        Raises ChannelError when none comes in time, too much else comes, or the connection ends.
+        Raises NoAnswerError when none comes in time, ChannelError when too much else comes, or the connection ends.
         """
         end = time.monotonic() + seconds
         most = self._read_bytes + _KEPT_BYTES
@@ -85,7 +85,7 @@ class AgentLink:
             if self._read_bytes > most or len(self._frames) > _KEPT_FRAMES:
                 raise ChannelError("The agent sends more than it was asked for.")
             if not select.select([self._socket], [], [], max(0.0, end - time.monotonic()))[0]:
-                raise ChannelError("The agent does not answer.")
+                raise NoAnswerError("The agent does not answer.")
 
     def check_version(self, hello: Frame) -> None:
         """Raises ChannelError when the agent in the target speaks another version of the protocol."""
