@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -76,8 +76,11 @@ def native(*arguments: str) -> tuple[int, str, str]:
 
 def residue(pid: int) -> list[str]:
     """What of memtui there is in the process and in its temporary directories."""
-    files = [os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
-    found = [one for one in files if "memtui" in one]
+    found = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):  # closed just now
+            found.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+    found = [one for one in found if "memtui" in one]
     return found + [name for name in os.listdir(f"/proc/{pid}/task") if int(name) != pid]
 
 
