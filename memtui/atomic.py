@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 
 def replace_file(target: Path, content: bytes) -> None:
-    """Put ``content`` in the place of ``target``, which keeps its permissions. Raises OSError; then nothing changed.
+    """Put ``content`` in the place of ``target``; see :func:`replacing`. Raises OSError; then nothing changed."""
+    with replacing(target) as file:
+        file.write(content)
 
-    The bytes go to a new file beside it that takes its place when it is complete and on the disk. A symbolic link is
-    replaced itself: resolve it first where that is not meant.
+
+@contextlib.contextmanager
+def replacing(target: Path) -> Iterator[IO[bytes]]:
+    """A new file to be filled, which takes the place and the permissions of ``target``; on any error nothing changed.
+
+    It lies beside it until it is complete and on the disk. A symbolic link is replaced itself: resolve it first where
+    that is not meant.
     """
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -24,7 +34,7 @@ def replace_file(target: Path, content: bytes) -> None:
         with open(descriptor, "wb") as file:
             if target.is_file():
                 os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, target)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from memtui.errors import RefusedError
+from memtui.errors import RefusedError, StopTooLongError
 from memtui.model.units import format_bytes, format_seconds
 from memtui.observe.access import read_proc
 from memtui.observe.eligibility import check_other, check_process, check_readable, check_untraced
@@ -34,18 +34,6 @@ _OVERCOMMIT = Path("/proc/sys/vm/overcommit_memory")
 _OTHERWISE = "It can still be read while it is stopped."
 
 
-class TooLongStopError(RefusedError):
-    """The process would stand still for longer than is allowed; ``predicted_seconds`` says how long."""
-
-    def __init__(self, pid: int, predicted_seconds: float, budget_seconds: float) -> None:
-        self.predicted_seconds, self.budget_seconds = predicted_seconds, budget_seconds
-        super().__init__(
-            f"A photograph of process {pid} would stop it for about {format_seconds(predicted_seconds)}.",
-            why=f"That is more than the {format_seconds(budget_seconds)} that are allowed without asking.",
-            next_step="Accept the stop (accept_stop), or count its types without one.",
-        )
-
-
 def predict_stop_seconds(pid: int) -> float:
     """How long process ``pid`` would stand still for a photograph. Raises TargetDiedError."""
     status = _status(pid)
@@ -60,7 +48,7 @@ def predict_pause_seconds(pid: int) -> float:
 def check_can_photograph(
     pid: int, budget_seconds: float, accept_stop: bool = False, experimental: bool = False
 ) -> None:
-    """Raise RefusedError when process ``pid`` may not be copied, TooLongStopError above the budget.
+    """Raise RefusedError when process ``pid`` may not be copied, StopTooLongError above the budget.
 
     ``experimental`` allows processors on which memtui was not tried.
     """
@@ -77,7 +65,11 @@ def check_can_photograph(
     _check_processes(pid)
     predicted = predict_stop_seconds(pid)
     if predicted > budget_seconds and not accept_stop:
-        raise TooLongStopError(pid, predicted, budget_seconds)
+        raise StopTooLongError(
+            f"A photograph of process {pid} would stop it for about {format_seconds(predicted)}.",
+            why=f"That is more than the {format_seconds(budget_seconds)} that are allowed without asking.",
+            next_step="Accept the stop (accept_stop), or count its types without one.",
+        )
 
 
 def check_can_stop(pid: int, experimental: bool = False) -> None:

@@ -109,7 +109,7 @@ def photograph(
     """A frozen copy of process ``pid`` for as long as the ``with`` block lasts.
 
     ``gentle`` leaves threads alone that would see their wait interrupted in C code. A predicted stop above
-    ``budget_seconds`` raises TooLongStopError unless ``accept_stop``. ``own_child``: memtui started the process and
+    ``budget_seconds`` raises StopTooLongError unless ``accept_stop``. ``own_child``: memtui started the process and
     waits for its children by number only; the copy is then memtui's child and leaves nothing in the process. Where it
     was not this process that started it but one from which it descends, that one calls :func:`reap_own_copies`.
     ``interpreter``: the CPython in it, if known. ``experimental`` allows processors on which memtui was not tried.

@@ -22,7 +22,6 @@ import contextlib
 import io
 import json
 import os
-import secrets
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from memtui.atomic import replacing
 from memtui.errors import UsageError, WriteError
 from memtui.heap.columns import BadColumnsError, Columns, from_columns, to_columns
 from memtui.heap.facts import Facts
@@ -65,7 +65,7 @@ def write_picture(path: str | Path, picture: Picture, analysis: Analysis | None)
     """
     try:
         target = Path(path).expanduser().resolve()
-        with _replacing(target) as file:
+        with replacing(target) as file:
             _write(file, picture, analysis)
     except (OSError, ValueError, RuntimeError) as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -131,25 +131,6 @@ def _write(file: IO[bytes], picture: Picture, analysis: Analysis | None) -> None
 
 def _json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-
-
-@contextlib.contextmanager
-def _replacing(target: Path) -> Iterator[IO[bytes]]:
-    """A new file beside the target that takes its place when all went well."""
-    if target.is_dir():
-        raise IsADirectoryError(f"{target} is a directory")
-    partial = target.with_name(f".memtui-{secrets.token_hex(8)}.tmp")
-    # Opened by hand and not by tempfile, so that the file gets the permissions of any other new file.
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    try:
-        with open(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 @contextlib.contextmanager

@@ -16,7 +16,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from memtui.attach.copy_guards import TooLongStopError
 from memtui.attach.photograph import Photo, photograph, stopped
 from memtui.attach.toll import FaultCount, count_faults, fault_seconds, faults_by_copy
 from memtui.errors import MemtuiError, RefusedError
@@ -82,8 +81,7 @@ def _say(message: dict[str, Any]) -> None:
 
 
 def _told(error: MemtuiError) -> dict[str, Any]:
-    kind = "StopTooLongError" if isinstance(error, TooLongStopError) else type(error).__name__
-    return {"error": kind, "what": error.what, "why": error.why, "next_step": error.next_step}
+    return {"error": type(error).__name__, "what": error.what, "why": error.why, "next_step": error.next_step}
 
 
 class Taker:

@@ -6,14 +6,13 @@ that is not active goes away when memory is wanted, so it counts as free here.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+from memtui.observe.control_groups import groups_over, limit_in, number_in
 
 _KIB = 1024
-_UNLIMITED = 1 << 60
-"""Version 1 writes "no limit" as a huge number of bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,58 +71,20 @@ def parse_meminfo(text: str) -> dict[str, int]:
 
 
 def _rooms(kind: _Kind, cgroups: str, mountinfo: str) -> list[Room]:
-    mounts = list(_mounts(mountinfo, kind.controller))
-    rooms = []
-    for line in cgroups.splitlines():
-        _, controllers, group = line.split(":", 2)
-        if controllers and kind.controller not in controllers.split(","):
-            continue
-        version = 1 if controllers else 2
-        for mounted, root, mount in mounts:
-            if mounted == version:
-                rooms += [room for path in _groups(mount, root, group) for room in _levels(kind, version, path)]
-    return rooms
+    groups = groups_over(kind.controller, cgroups, mountinfo)
+    return [room for version, path in groups for room in _levels(kind, version, path)]
 
 
 def _levels(kind: _Kind, version: int, path: Path) -> Iterator[Room]:
     """The limits of one control group that are set."""
-    used = _number(path / kind.usage[version])
+    used = number_in(path / kind.usage[version])
     if used is None:
         return
     for file in kind.limits[version]:
-        limit = _number(path / file)
-        if limit is not None and limit < _UNLIMITED:
+        limit = limit_in(path / file)
+        if limit is not None:
             spare = _statistic(path, kind.reclaimable[version]) if kind.reclaimable else 0
             yield Room(f"the control group {path} ({file})", limit, max(0, limit - used + spare))
-
-
-def _mounts(mountinfo: str, controller: str) -> Iterator[tuple[int, str, str]]:
-    """Version, the group at its root, and the mount point, of each hierarchy with the controller."""
-    for line in mountinfo.splitlines():
-        before, _, after = line.partition(" - ")
-        fields, (kind, _, options) = before.split(), after.split(None, 2)
-        if kind == "cgroup2":
-            yield 2, fields[3], fields[4]
-        elif kind == "cgroup" and controller in options.split(","):
-            yield 1, fields[3], fields[4]
-
-
-def _groups(mount: str, root: str, group: str) -> Iterator[Path]:
-    """The directories of a group and those above it, as far as they are mounted."""
-    relative = os.path.relpath(group, root)
-    path = PurePosixPath(mount) / ("" if relative.startswith("..") else relative)
-    while path.is_relative_to(mount):
-        yield Path(path)
-        path = path.parent
-
-
-def _number(file: Path) -> int | None:
-    """The number in a file; None for "max", or without the file."""
-    try:
-        text = file.read_text("ascii").strip()
-    except OSError:
-        return None
-    return int(text) if text.isdigit() else None
 
 
 def _statistic(path: Path, name: str) -> int:

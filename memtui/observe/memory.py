@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from types import TracebackType
 
 from memtui.errors import TargetDiedError, TargetError
 from memtui.observe.access import reading
+from memtui.observe.held import HeldFile
 
 _HIGHEST_ADDRESS = 1 << 63
 _NOT_MAPPED = (errno.EIO, errno.EFAULT)
@@ -18,7 +18,7 @@ class UnreadableError(TargetError):
     """An address at which the target has no memory."""
 
 
-class RemoteMemory:
+class RemoteMemory(HeldFile):
     """The address space of one process, through ``/proc/PID/mem``; close it, or use it in a ``with`` block.
 
     It stays bound to the program that ran when it was opened: after an exec or the end of the process every read
@@ -26,27 +26,7 @@ class RemoteMemory:
     """
 
     def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self._fd = -1
-        with reading(pid, "memory"):
-            self._fd = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
-
-    def __enter__(self) -> RemoteMemory:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the process; closing twice does no harm."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        super().__init__(pid, f"/proc/{pid}/mem", 0, "memory")
 
     def read(self, address: int, size: int) -> bytes:
         """Exactly ``size`` bytes. Raises :class:`UnreadableError` where there is no memory."""

@@ -6,12 +6,12 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from memtui.errors import RefusedError, TargetDiedError
 from memtui.model.target import Target
 from memtui.observe.access import reading
 from memtui.observe.cgroup import smallest_limit
+from memtui.observe.held import HeldFile
 from memtui.observe.interpreter import find_interpreter
 from memtui.observe.permission import user_name
 from memtui.observe.smaps import Usage, parse_rollup
@@ -51,7 +51,7 @@ class Identity:
     start_stack: int
 
 
-class ProcessReader:
+class ProcessReader(HeldFile):
     """Looks at one process; close it, or use it in a ``with`` block.
 
     It holds on to the process, not to the number: once the process is gone every method raises
@@ -59,30 +59,10 @@ class ProcessReader:
     """
 
     def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self._directory = -1
-        with reading(pid, "process"):
-            self._directory = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        super().__init__(pid, f"/proc/{pid}", os.O_DIRECTORY, "process")
         self._details: Usage | None = None
         self._details_at = 0.0
         self._details_due = 0.0
-
-    def __enter__(self) -> ProcessReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the process; closing twice does no harm."""
-        if self._directory >= 0:
-            os.close(self._directory)
-            self._directory = -1
 
     def sample(self) -> ProcessSample:
         """Memory and threads now. Raises :class:`TargetDiedError` when it is gone, or a zombie."""
@@ -143,7 +123,7 @@ class ProcessReader:
         """How many file descriptors it has open; None when that may not be seen."""
         try:
             with reading(self.pid, "open files"):
-                fd = os.open("fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._directory)
+                fd = os.open("fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._fd)
         except RefusedError:
             return None
         try:
@@ -178,7 +158,7 @@ class ProcessReader:
 
     def _read(self, name: str) -> bytes:
         with reading(self.pid, name):
-            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
+            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._fd)
             with open(fd, "rb") as file:
                 return file.read()
 

@@ -22,14 +22,12 @@ def markdown_of(soak: SoakReport) -> bytes:
 
 
 def _lines(soak: SoakReport) -> Iterator[str]:
-    target, verdict = soak.state.target, soak.result.diagnosis.verdict
+    target = soak.state.target
     yield f"## memtui soak: {as_text(headline(soak))}"
     yield ""
     yield f"{as_code(shlex.join(target.command))}, process {target.pid}, Python {target.python or '–'}"
     yield ""
-    yield f"**Verdict: {verdict.state}** (confidence {verdict.confidence:.0%}, rule {verdict.rule})"
-    yield ""
-    yield from (f"- {as_text(reason)}" for reason in verdict.reasons)
+    yield from verdict_lines(soak.result.diagnosis)
     if soak.obstacle:
         yield f"- The heap was not looked into: {as_text(soak.obstacle)}"
     yield ""
@@ -37,6 +35,14 @@ def _lines(soak: SoakReport) -> Iterator[str]:
     yield ""
     yield from table(("Figure", "Value"), ((name, as_text(value)) for name, value in figures(soak)))
     yield from suspects_table(soak.result.diagnosis)
+
+
+def verdict_lines(diagnosis: Diagnosis) -> Iterator[str]:
+    """A part of a document: the verdict and its reasons."""
+    verdict = diagnosis.verdict
+    yield f"**Verdict: {verdict.state}** (confidence {verdict.confidence:.0%}, rule {verdict.rule})"
+    yield ""
+    yield from (f"- {as_text(reason)}" for reason in verdict.reasons)
 
 
 def suspects_table(diagnosis: Diagnosis) -> Iterator[str]:

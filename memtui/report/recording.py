@@ -13,7 +13,7 @@ from memtui.model.sample import Sample, Summary
 from memtui.model.state import State
 from memtui.model.units import format_bytes, format_seconds
 from memtui.report.diagnosis import diagnosis_as_text
-from memtui.report.markdown import as_code, as_text, suspects_table, table
+from memtui.report.markdown import as_code, as_text, suspects_table, table, verdict_lines
 from memtui.report.pictures import printable
 from memtui.report.times import iso
 
@@ -65,7 +65,7 @@ def recording_as_text(facts: RecordingFacts, diagnosis: Diagnosis) -> Iterator[s
 
 def recording_as_markdown(facts: RecordingFacts, diagnosis: Diagnosis) -> Iterator[str]:
     """The document for an issue or a pull request."""
-    state, verdict = facts.state, diagnosis.verdict
+    state = facts.state
     yield f"## memtui recording of process {state.target.pid}"
     yield ""
     python = as_text(state.target.python or "–")
@@ -74,9 +74,7 @@ def recording_as_markdown(facts: RecordingFacts, diagnosis: Diagnosis) -> Iterat
         yield ""
         yield f"**{as_text(wrong)}**"
     yield ""
-    yield f"**Verdict: {verdict.state}** (confidence {verdict.confidence:.0%}, rule {verdict.rule})"
-    yield ""
-    yield from (f"- {as_text(reason)}" for reason in verdict.reasons)
+    yield from verdict_lines(diagnosis)
     yield ""
     series = state.series
     summaries = {"RSS": series.rss, "USS": series.uss, "PSS": series.pss, "Swap": series.swap}

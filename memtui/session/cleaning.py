@@ -6,37 +6,20 @@ RSS is read between the steps, from outside.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from memtui.model.cleanup import CleanupLevel, CleanupOutcome, CleanupStep, StepKind
 from memtui.model.units import format_bytes, format_count, format_seconds
 from memtui.protocol import Frame
 from memtui.session import wire
-from memtui.session.messages import CleanedUp, Message
+from memtui.session.asking import Asking
+from memtui.session.messages import CleanedUp
 
 HOOK_SECONDS = 30.0
 """A hook that takes longer is not waited for."""
 _BUSY = "cleaning up memory"
 AGENT_LOST = "The agent was lost, or refused it."
 _STILL_RUNS = "Not run: a cleanup hook of this program still runs."
-
-
-class Asking(Protocol):
-    """What a clean-up needs of the conversation with the agent."""
-
-    emit: Callable[[Message], None]
-    clock: Callable[[], float]
-
-    def ask(
-        self,
-        busy: str,
-        do: str,
-        answered: Callable[[Frame], None],
-        refused: Callable[[], None] = lambda: None,
-        **arguments: Any,
-    ) -> None:
-        """Send a request."""
-        ...
 
 
 class CleanupInTheMaking:

@@ -22,6 +22,7 @@ from memtui.session.cycle_check import cycle_check_question
 from memtui.session.inbox import Inbox
 from memtui.session.interface import Attendant, Listener
 from memtui.session.leak_check import LeakCheck
+from memtui.session.listeners import Listeners
 from memtui.session.native_desk import NativeArrived, NativeDesk
 from memtui.session.output import OutputLines
 from memtui.session.own_cost import tool_cpu_seconds
@@ -77,7 +78,7 @@ class LiveSession:
         self._terminal_size = terminal_size()
         self._output = OutputLines()
         self._inbox: Inbox[_Item] = Inbox()
-        self._listeners: tuple[Listener, ...] = ()
+        self._listeners = Listeners()
         self._closing = threading.Event()
         self._selector = selectors.DefaultSelector()
         self._thread = threading.Thread(target=self._run, name="memtui-session", daemon=True)
@@ -129,12 +130,7 @@ class LiveSession:
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` with each new State."""
-        self._listeners = (*self._listeners, listener)
-
-        def end() -> None:
-            self._listeners = tuple(one for one in self._listeners if one is not listener)
-
-        return end
+        return self._listeners.add(listener)
 
     def request(self, command: c.Command) -> None:
         """Hand a command to the session's thread."""
@@ -377,8 +373,7 @@ class LiveSession:
         self._tape.add(message, self._state)
 
     def _publish(self) -> None:
-        for listener in self._listeners:
-            listener(self._state)
+        self._listeners.tell(self._state)
 
     def _leave(self) -> None:
         self._desk.leave()

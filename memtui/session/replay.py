@@ -13,6 +13,7 @@ from memtui.model.command import Command, Play, PlaybackCommand, SeekBy, SeekEve
 from memtui.model.state import EVENT_BOUND, Event, EventKind, Playback, State
 from memtui.model.units import format_seconds
 from memtui.session.interface import Listener
+from memtui.session.listeners import Listeners
 from memtui.session.recording.player import Player, event_times
 from memtui.session.recording.reader import RecordingFile
 
@@ -48,7 +49,7 @@ class ReplaySession:
         self._playing = playing
         self._marks: tuple[float, ...] = ()
         self._said: list[Event] = _damages(file)
-        self._listeners: tuple[Listener, ...] = ()
+        self._listeners = Listeners()
         self._commands: deque[Command] = deque()
         self._condition = threading.Condition()
         self._closing = False
@@ -63,12 +64,7 @@ class ReplaySession:
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` with each State that is played."""
-        self._listeners = (*self._listeners, listener)
-
-        def end() -> None:
-            self._listeners = tuple(one for one in self._listeners if one is not listener)
-
-        return end
+        return self._listeners.add(listener)
 
     def request(self, command: Command) -> None:
         """Hand a command to the session's thread."""
@@ -158,8 +154,7 @@ class ReplaySession:
 
     def _publish(self) -> None:
         self._state = self._now()
-        for listener in self._listeners:
-            listener(self._state)
+        self._listeners.tell(self._state)
 
 
 def suitable_speed(seconds: float) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from memtui.model.command import Command
 from memtui.model.state import State
 from memtui.session.interface import Listener
+from memtui.session.listeners import Listeners
 
 
 class ScriptedSession:
@@ -29,7 +30,7 @@ class ScriptedSession:
         self._position = 0
         self._interval_seconds = interval_seconds
         self._answer = answer
-        self._listeners: list[Listener] = []
+        self._listeners = Listeners()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.requests: list[Command] = []
@@ -41,8 +42,7 @@ class ScriptedSession:
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` with each State played from now on."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        return self._listeners.add(listener)
 
     def request(self, command: Command) -> None:
         """Keep the command; play the answer to it, if there is one."""
@@ -61,8 +61,7 @@ class ScriptedSession:
     def play(self, state: State) -> None:
         """Make ``state`` the current one and tell everybody."""
         self._state = state
-        for listener in tuple(self._listeners):
-            listener(state)
+        self._listeners.tell(state)
 
     def start(self) -> None:
         """Play by itself, if an interval was given."""

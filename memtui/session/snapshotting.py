@@ -11,30 +11,18 @@ from memtui.heap.scanner import TypeScan
 from memtui.model.allocation import Allocations, Snapshot, Tracing, TypeCount
 from memtui.protocol import Frame
 from memtui.session import wire
-from memtui.session.messages import Message, SnapshotTaken
+from memtui.session.asking import Asking
+from memtui.session.messages import SnapshotTaken
 
 _SNAPSHOT_ROWS = 3000
 _SNAPSHOT_TRACEBACKS = 300
 _SNAPSHOT_TYPES = 3000
 
 
-class Asking(Protocol):
-    """What a snapshot needs of the conversation with the agent."""
+class Snapshotting(Asking, Protocol):
+    """A conversation in which snapshots are taken."""
 
     tracing: Tracing
-    emit: Callable[[Message], None]
-    clock: Callable[[], float]
-
-    def ask(
-        self,
-        busy: str,
-        do: str,
-        answered: Callable[[Frame], None],
-        refused: Callable[[], None] = lambda: None,
-        **arguments: Any,
-    ) -> None:
-        """Send a request."""
-        ...
 
     def snapshot_taken(self, lines: Allocations | None) -> None:
         """The snapshot is complete."""
@@ -49,7 +37,7 @@ Traced = Callable[[Allocations | None, Allocations | None], None]
 class TracedInTheMaking:
     """The traced groups that travel with a heap picture. ``then`` is called once, whatever happens."""
 
-    def __init__(self, conversation: Asking, then: Traced) -> None:
+    def __init__(self, conversation: Snapshotting, then: Traced) -> None:
         self._conversation, self._then = conversation, then
         self._lines: Allocations | None = None
         self._over = False
@@ -87,7 +75,7 @@ class TracedInTheMaking:
 class SnapshotInTheMaking:
     """A snapshot is several requests, one after the other."""
 
-    def __init__(self, conversation: Asking, rss_bytes: int) -> None:
+    def __init__(self, conversation: Snapshotting, rss_bytes: int) -> None:
         self._conversation, self._rss_bytes = conversation, rss_bytes
         self._began = time.monotonic()
         self._types: tuple[TypeCount, ...] = ()

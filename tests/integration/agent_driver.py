@@ -167,3 +167,7 @@ def known_line(mark: str) -> int:
     """Number of the line of the program that carries ``# known line: MARK``."""
     lines = PROGRAM.read_text("utf-8").splitlines()
     return next(number for number, line in enumerate(lines, 1) if line.endswith(f"# known line: {mark}"))
+
+
+StartHost = Callable[..., Host]
+"""Starts a host: an interpreter, and options of the program."""

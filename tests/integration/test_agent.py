@@ -5,43 +5,14 @@ from __future__ import annotations
 import os
 import random
 import struct
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_driver import PROGRAM, Host, known_line, wait_until
-from interpreters import Interpreter, current
+from agent_driver import PROGRAM, Host, StartHost, known_line, wait_until
+from interpreters import Interpreter
 
 from memtui.protocol import MAX_FRAME_TO_AGENT_BYTES, VERSION, encode
-
-Start = Callable[..., Host]
-
-
-@pytest.fixture
-def new_host() -> Iterator[Start]:
-    """Starts hosts and ends them after the test."""
-    hosts: list[Host] = []
-
-    def start(interpreter: Interpreter, *options: str) -> Host:
-        hosts.append(Host(interpreter, *options))
-        return hosts[-1]
-
-    yield start
-    for one in hosts:
-        one.close()
-
-
-@pytest.fixture
-def host(interpreter: Interpreter, new_host: Start) -> Host:
-    """A host on each interpreter in turn."""
-    return new_host(interpreter)
-
-
-@pytest.fixture
-def own_host(new_host: Start) -> Host:
-    """A host on the interpreter that runs the tests."""
-    return new_host(current())
 
 
 def places(reply: dict[str, Any]) -> dict[tuple[str, int], tuple[int, int]]:
@@ -313,7 +284,7 @@ def test_all_signals_are_left_to_the_program(host: Host) -> None:
 
 @pytest.mark.parametrize("options", [(), ("-X", "dev")], ids=["plain", "dev"])
 def test_the_program_ends_silently_with_the_agent_in_it(
-    interpreter: Interpreter, new_host: Start, options: tuple[str, ...]
+    interpreter: Interpreter, new_host: StartHost, options: tuple[str, ...]
 ) -> None:
     host = new_host(interpreter, *options)
     viewer = host.start()

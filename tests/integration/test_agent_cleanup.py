@@ -2,35 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from agent_driver import Host, Viewer, wait_until
-from interpreters import Interpreter, current
-
-
-@pytest.fixture
-def new_host() -> Iterator[Callable[[Interpreter], Host]]:
-    hosts: list[Host] = []
-
-    def start(interpreter: Interpreter) -> Host:
-        hosts.append(Host(interpreter))
-        return hosts[-1]
-
-    yield start
-    for one in hosts:
-        one.close()
-
-
-@pytest.fixture
-def host(interpreter: Interpreter, new_host: Callable[[Interpreter], Host]) -> Host:
-    return new_host(interpreter)
-
-
-@pytest.fixture
-def own_host(new_host: Callable[[Interpreter], Host]) -> Host:
-    return new_host(current())
 
 
 def run_hook(viewer: Viewer, number: int) -> dict[str, Any]:

@@ -2,41 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
-import pytest
 from agent_driver import Host, wait_until
-from interpreters import Interpreter, current
 
-Start = Callable[..., Host]
 COUNT = 300
-
-
-@pytest.fixture
-def new_host() -> Iterator[Start]:
-    """Starts hosts and ends them after the test."""
-    hosts: list[Host] = []
-
-    def start(interpreter: Interpreter) -> Host:
-        hosts.append(Host(interpreter))
-        return hosts[-1]
-
-    yield start
-    for one in hosts:
-        one.close()
-
-
-@pytest.fixture
-def host(interpreter: Interpreter, new_host: Start) -> Host:
-    """A host on each interpreter in turn."""
-    return new_host(interpreter)
-
-
-@pytest.fixture
-def own_host(new_host: Start) -> Host:
-    """A host on the interpreter that runs the tests."""
-    return new_host(current())
 
 
 def counts(rows: list[list[Any]]) -> dict[str, int]:

@@ -64,6 +64,9 @@ def until(condition: Callable[[], bool], what: str, seconds: float = HANG_SECOND
 class HardTarget:
     """One running hard target. A context manager: it is killed at the end."""
 
+    program = PROGRAM
+    own_session = False
+
     def __init__(self, interpreter: Interpreter, mode: str) -> None:
         self.mode = mode
         self._file = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed in __exit__
@@ -71,8 +74,10 @@ class HardTarget:
         self._file.flush()
         self._shared = mmap.mmap(self._file.fileno(), SIZE)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
-        command = [str(interpreter.path), str(PROGRAM), mode, self._file.name]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors)
+        self.process = subprocess.Popen(
+            [str(interpreter.path), str(self.program), mode, self._file.name],
+            stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors, start_new_session=self.own_session,
+        )  # fmt: skip
         self.pid = self.process.pid
 
     def __enter__(self) -> HardTarget:
@@ -112,6 +117,26 @@ class HardTarget:
             raise Trouble(f"crash: exit code {self.process.returncode} {text}")
         if self.slot("wrong") or self.slot("early"):
             raise Trouble(bytes(self._shared[TEXT_AT:SIZE]).rstrip(b"\0").decode(errors="replace"))
+
+    def traced(self) -> bool:
+        """Whether any of its threads has a tracer."""
+        for tid in os.listdir(f"/proc/{self.pid}/task"):
+            try:
+                if "\nTracerPid:\t0\n" not in Path(f"/proc/{self.pid}/task/{tid}/status").read_text():
+                    return True
+            except OSError:
+                continue
+        return False
+
+    def children(self) -> set[int]:
+        """Whatever is a child of one of its threads now."""
+        found: set[int] = set()
+        for tid in os.listdir(f"/proc/{self.pid}/task"):
+            try:
+                found.update(map(int, Path(f"/proc/{self.pid}/task/{tid}/children").read_text().split()))
+            except OSError:
+                continue
+        return found
 
     def executable_mappings(self) -> int:
         """How many executable mappings without a file there are."""

@@ -13,16 +13,14 @@ import argparse
 import marshal
 import os
 import random
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from hard import HangError, HardTarget, Trouble, chosen, until
 from interpreters import Interpreter
+from killing import Survivor, Tally, kill_at_each_step, kill_the_tool, on_every_target
 
 from memtui.attach import inject
 from memtui.attach.helper import KILL_POINT_VARIABLE
@@ -49,67 +47,22 @@ for do in ("trace_start", "types", "collect", "trace_stop") * 1000:
 """
 
 
-@dataclass
-class Tally:
-    """The kills on one target, by kind, and what was wrong afterwards."""
-
-    kills: dict[str, int] = field(default_factory=dict)
-    missed: int = 0
-    wrong: list[str] = field(default_factory=list)
-
-    def count(self, kind: str) -> None:
-        """One more kill."""
-        self.kills[kind] = self.kills.get(kind, 0) + 1
-
-
-class Patient:
-    """A target that survives, and how to tell that it did."""
-
-    def __init__(self, target: HardTarget) -> None:
-        self._target = target
-        self.pid = target.pid
-        self._masks = self._blocked_signals()
+class Patient(Survivor):
+    """A target that survives as one process."""
 
     def examine(self) -> None:
-        """Raises Trouble, HangError when it is not as it was."""
-        until(lambda: not self.traced(), "somebody still traces it")
-        progress = self._target.slot("progress")
-        until(lambda: self._target.slot("progress") >= progress + 2 or self._dead(), "it does not go on")
-        self._target.check()
-        # Inside sigtimedwait the kernel shows the signals waited for as not blocked: so not at the first look.
-        until(lambda: self._blocked_signals() == self._masks, f"it blocks {self._masks} again")
+        """As the base class; raises Trouble also when there is a double of it."""
+        super().examine()
         if doubles := self._doubles():
             raise Trouble(f"it is there twice: {doubles}")
 
-    def traced(self) -> bool:
-        """Whether any of its threads has a tracer."""
-        try:
-            tasks = os.listdir(f"/proc/{self.pid}/task")
-            return any("\nTracerPid:\t0\n" not in self._status(int(tid)) for tid in tasks)
-        except OSError:
-            return False
-
-    def _dead(self) -> bool:
-        return self._target.process.poll() is not None
-
-    def _status(self, tid: int) -> str:
-        return Path(f"/proc/{self.pid}/task/{tid}/status").read_text()
-
-    def _blocked_signals(self) -> str:
-        return self._status(self.pid).split("SigBlk:")[1].split()[0]
-
     def _doubles(self) -> list[int]:
         """Children that stay and run the target's own program (those it forks itself sleep for moments only)."""
-
-        def children() -> set[int]:
-            text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
-            return set(map(int, text.split()))
-
-        found = children()
+        found = self.target.children()
         end = time.monotonic() + 1.0
         while found and time.monotonic() < end:
             time.sleep(0.01)
-            found &= children()
+            found &= self.target.children()
         return sorted(found)
 
 
@@ -120,21 +73,6 @@ def attach_and_fail(pid: int) -> bool:
     except MemtuiError:
         return True
     return False
-
-
-def at_each_step(patient: Patient, tally: Tally) -> None:
-    """Kill the helper at each named step, for the first time it gets there, the second, and so on."""
-    for step in STEPS:
-        for visit in range(1, MOST_VISITS + 1):
-            os.environ[KILL_POINT_VARIABLE] = f"{step}#{visit}"
-            try:
-                killed = attach_and_fail(patient.pid)
-            finally:
-                del os.environ[KILL_POINT_VARIABLE]
-            patient.examine()
-            if not killed:
-                break
-            tally.count("step")
 
 
 Run = Callable[[dict[str, Any], HelperProcess], dict[str, Any]]
@@ -148,7 +86,7 @@ def kill_while_tracing(patient: Patient, dice: random.Random) -> Run:
         assert helper.stdin is not None
         helper.stdin.write(marshal.dumps(plan))
         helper.stdin.close()
-        while helper.poll() is None and not patient.traced():
+        while helper.poll() is None and not patient.target.traced():
             pass
         end = time.perf_counter() + dice.uniform(0, 0.002)
         while time.perf_counter() < end:
@@ -178,21 +116,6 @@ def at_random(patient: Patient, tally: Tally, times: int, dice: random.Random) -
         inject._run_helper = original
 
 
-def the_tool(patient: Patient, tally: Tally, times: int, dice: random.Random) -> None:
-    """Kill the process that attaches and works, at any moment of the first half second of its life."""
-    for _ in range(times):
-        with subprocess.Popen(
-            [sys.executable, "-c", TOOL, str(patient.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as tool:
-            time.sleep(dice.uniform(0.1, 0.6))
-            tool.kill()
-        if tool.returncode == -9:
-            tally.count("tool")
-        else:
-            tally.missed += 1
-        patient.examine()
-
-
 def run(interpreter: Interpreter, mode: str, random_kills: int, tool_kills: int, steps: bool = True) -> Tally:
     """All kinds of kills on one target; it is given up at the first thing that is wrong."""
     tally, dice = Tally(), random.Random(f"{interpreter} {mode}")
@@ -200,9 +123,9 @@ def run(interpreter: Interpreter, mode: str, random_kills: int, tool_kills: int,
         patient = Patient(target)
         try:
             if steps:
-                at_each_step(patient, tally)
+                kill_at_each_step(STEPS, MOST_VISITS, KILL_POINT_VARIABLE, attach_and_fail, patient, tally)
             at_random(patient, tally, random_kills, dice)
-            the_tool(patient, tally, tool_kills, dice)
+            kill_the_tool(TOOL, tally, tool_kills, dice, patient)
             until(
                 lambda: len(os.listdir(f"/proc/{patient.pid}/task")) <= target.tasks,
                 "the threads of agents without viewers end",
@@ -222,16 +145,11 @@ def main() -> int:
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--interpreters", default="3.8,3.11,3.13,system")
     options = parser.parse_args()
-    total, wrong = 0, 0
-    for python in chosen(options.interpreters):
-        for mode in options.modes.split(","):
-            tally = run(python, mode, options.random, options.parent)
-            total += sum(tally.kills.values())
-            wrong += len(tally.wrong)
-            kinds = ", ".join(f"{kind} {number}" for kind, number in tally.kills.items())
-            print(f"{python!s:15} {mode:8} {kinds}; missed {tally.missed}", *tally.wrong, flush=True)
-    print(f"{total} kills, {wrong} targets in trouble")
-    return 1 if wrong else 0
+    return on_every_target(
+        lambda python, mode: run(python, mode, options.random, options.parent),
+        chosen(options.interpreters),
+        options.modes.split(","),
+    )
 
 
 if __name__ == "__main__":

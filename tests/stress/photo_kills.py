@@ -14,17 +14,15 @@ import argparse
 import os
 import random
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from unittest import mock
 
 from hard import HangError, Trouble, chosen, until
 from interpreters import Interpreter
+from killing import Survivor, Tally, kill_at_each_step, kill_the_tool, on_every_target
 from photographs import CopiedTarget
 
 from memtui.attach import photograph as photographing
@@ -53,54 +51,22 @@ while True:
 """
 
 
-@dataclass
-class Tally:
-    """The kills on one target by kind, what they left for the next call to clean, and what was wrong."""
-
-    kills: dict[str, int] = field(default_factory=dict)
-    missed: int = 0
-    cleaned: int = 0
-    wrong: list[str] = field(default_factory=list)
-
-    def count(self, kind: str) -> None:
-        """One more kill."""
-        self.kills[kind] = self.kills.get(kind, 0) + 1
-
-
-class Patient:
-    """A target that survives, and how to tell that it did."""
+class Patient(Survivor):
+    """A target that survives without a copy of it."""
 
     def __init__(self, target: CopiedTarget, tally: Tally) -> None:
-        self._target, self._tally = target, tally
-        self.pid = target.pid
-        self._masks = self._blocked_signals()
+        super().__init__(target)
+        self._copied, self._tally = target, tally
+        self.helper_lives = False
+        """While its caller was killed, a helper that lives has a moment to remove its copy itself."""
 
-    def examine(self, helper_lives: bool = False) -> None:
-        """Raises Trouble, HangError when it is not as it was, or when a copy of it is left.
-
-        A helper that lives, while its caller was killed, has a moment to remove its copy itself.
-        """
-        target = self._target
-        until(lambda: not target.traced(), "somebody still traces it")
-        progress = target.slot("progress")
-        until(
-            lambda: target.slot("progress") >= progress + 2 or target.process.poll() is not None, "it does not go on"
-        )
-        target.check()
-        # Inside sigtimedwait the kernel shows the signals waited for as not blocked: so not at the first look.
-        until(lambda: self._blocked_signals() == self._masks, f"it blocks {self._masks} again")
-        if helper_lives:
-            until(lambda: not target.children_without_signal(), "its helper removes the copy", HELPER_SECONDS)
+    def examine(self) -> None:
+        """As the base class; raises Trouble, HangError also when a copy of it is left."""
+        super().examine()
+        if self.helper_lives:
+            until(lambda: not self._copied.children_without_signal(), "its helper removes the copy", HELPER_SECONDS)
         self._tally.cleaned += clean_leftovers(self.pid)
-        target.check_nothing_left()
-
-    def traced(self) -> bool:
-        """Whether a helper holds it just now."""
-        return self._target.traced()
-
-    def _blocked_signals(self) -> str:
-        text = Path(f"/proc/{self.pid}/task/{self.pid}/status").read_text()
-        return text.split("SigBlk:")[1].split()[0]
+        self._copied.check_nothing_left()
 
 
 class DoomedLink(CameraLink):
@@ -132,18 +98,6 @@ def photograph_and_fail(pid: int) -> bool:
         return True
 
 
-def at_each_step(patient: Patient, tally: Tally) -> None:
-    """Kill the helper at each named step, for the first time it gets there, the second, and so on."""
-    for step in STEPS:
-        for visit in range(1, MOST_VISITS + 1):
-            with mock.patch.dict(os.environ, {VARIABLE: f"{step}#{visit}"}):
-                killed = photograph_and_fail(patient.pid)
-            patient.examine()
-            if not killed:
-                break
-            tally.count("step")
-
-
 def at_random(patient: Patient, tally: Tally, times: int, dice: random.Random) -> None:
     """Kill the helper at any moment of its life; every other time while it holds threads."""
 
@@ -152,7 +106,7 @@ def at_random(patient: Patient, tally: Tally, times: int, dice: random.Random) -
 
     def while_tracing() -> None:
         end = time.perf_counter() + LIFE_SECONDS
-        while not patient.traced() and time.perf_counter() < end:
+        while not patient.target.traced() and time.perf_counter() < end:
             pass
         time.sleep(dice.uniform(0, 0.002))
 
@@ -169,21 +123,6 @@ def at_random(patient: Patient, tally: Tally, times: int, dice: random.Random) -
         patient.examine()
 
 
-def the_tool(patient: Patient, tally: Tally, times: int, dice: random.Random) -> None:
-    """Kill the process that photographs, at any moment of the first half second of its life."""
-    for _ in range(times):
-        with subprocess.Popen(
-            [sys.executable, "-c", TOOL, str(patient.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as tool:
-            time.sleep(dice.uniform(0.1, 0.6))
-            tool.kill()
-        if tool.returncode == -signal.SIGKILL:
-            tally.count("tool")
-        else:
-            tally.missed += 1
-        patient.examine(helper_lives=True)
-
-
 def run(interpreter: Interpreter, mode: str, random_kills: int, tool_kills: int, steps: bool = True) -> Tally:
     """All kinds of kills on one target; it is given up at the first thing that is wrong."""
     tally, dice = Tally(), random.Random(f"{interpreter} {mode}")
@@ -191,9 +130,10 @@ def run(interpreter: Interpreter, mode: str, random_kills: int, tool_kills: int,
         patient = Patient(target, tally)
         try:
             if steps:
-                at_each_step(patient, tally)
+                kill_at_each_step(STEPS, MOST_VISITS, VARIABLE, photograph_and_fail, patient, tally)
             at_random(patient, tally, random_kills, dice)
-            the_tool(patient, tally, tool_kills, dice)
+            patient.helper_lives = True
+            kill_the_tool(TOOL, tally, tool_kills, dice, patient)
             target.answer()
         except (HangError, Trouble, MemtuiError) as wrong:
             tally.wrong.append(f"{type(wrong).__name__} after {sum(tally.kills.values())} kills: {wrong}")
@@ -208,20 +148,11 @@ def main() -> int:
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--interpreters", default="3.8,3.11,3.13,system")
     options = parser.parse_args()
-    total, wrong = 0, 0
-    for python in chosen(options.interpreters):
-        for mode in options.modes.split(","):
-            tally = run(python, mode, options.random, options.tool)
-            total += sum(tally.kills.values())
-            wrong += len(tally.wrong)
-            kinds = ", ".join(f"{kind} {number}" for kind, number in tally.kills.items())
-            print(
-                f"{python!s:15} {mode:10} {kinds}; missed {tally.missed}; copies cleaned up {tally.cleaned}",
-                *tally.wrong,
-                flush=True,
-            )
-    print(f"{total} kills, {wrong} targets in trouble")
-    return 1 if wrong else 0
+    return on_every_target(
+        lambda python, mode: run(python, mode, options.random, options.tool),
+        chosen(options.interpreters),
+        options.modes.split(","),
+    )
 
 
 if __name__ == "__main__":

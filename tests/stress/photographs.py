@@ -10,25 +10,21 @@ anything is wrong.
 from __future__ import annotations
 
 import argparse
-import mmap
 import os
 import random
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hard import MODES, PROGRAM, SIZE, HangError, HardTarget, Trouble, chosen, until
+from hard import MODES, PROGRAM, HangError, HardTarget, Trouble, chosen, until
 from interpreters import Interpreter
 
 from memtui.attach import leftovers
 from memtui.attach.photograph import photograph
 from memtui.errors import RefusedError
 
-COPIED = PROGRAM.with_name("copied_targets.py")
 OWN_MODES = ("childless", "arbiter", "pool", "spawner", "more_waits", "c_waits", "locks")
 ALL_MODES = (*OWN_MODES, *MODES)
 LOOK_EVERY = 5
@@ -39,18 +35,8 @@ NEVER_ANSWERS = ("pool",)
 class CopiedTarget(HardTarget):
     """A hard target of the program that knows the modes for copies too."""
 
-    def __init__(self, interpreter: Interpreter, mode: str) -> None:
-        self.mode = mode
-        self._file = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed by the base class
-        self._file.write(bytes(SIZE))
-        self._file.flush()
-        self._shared = mmap.mmap(self._file.fileno(), SIZE)
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the base class
-        command = [str(interpreter.path), str(COPIED), mode, self._file.name]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors, start_new_session=True
-        )
-        self.pid = self.process.pid
+    program = PROGRAM.with_name("copied_targets.py")
+    own_session = True
 
     def answer(self) -> None:
         """As the base class; a target that never answers has to go on."""
@@ -69,16 +55,6 @@ class CopiedTarget(HardTarget):
                 pass
         super().__exit__(*arguments)
 
-    def children(self) -> set[int]:
-        """Whatever is a child of one of its threads now."""
-        found: set[int] = set()
-        for tid in os.listdir(f"/proc/{self.pid}/task"):
-            try:
-                found.update(map(int, Path(f"/proc/{self.pid}/task/{tid}/children").read_text().split()))
-            except OSError:
-                continue
-        return found
-
     def children_without_signal(self) -> dict[int, str]:
         """Its children that a bare ``clone`` made, with their states."""
         found = {}
@@ -96,16 +72,6 @@ class CopiedTarget(HardTarget):
         if copies := self.children_without_signal():
             raise Trouble(f"copies are left: {copies}")
         until(lambda: not self.traced(), "somebody still traces it")
-
-    def traced(self) -> bool:
-        """Whether any of its threads has a tracer."""
-        for tid in os.listdir(f"/proc/{self.pid}/task"):
-            try:
-                if "\nTracerPid:\t0\n" not in Path(f"/proc/{self.pid}/task/{tid}/status").read_text():
-                    return True
-            except OSError:
-                continue
-        return False
 
 
 @dataclass

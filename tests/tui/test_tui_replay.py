@@ -24,16 +24,14 @@ from memtui.tui.screens.leaks import LeaksScreen
 from memtui.tui.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
-from recorded import Busy, first_state, record
+from recorded import busy_recording
 
 Make = Callable[[], ReplayApp]
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> RecordingFile:
-    path = tmp_path_factory.mktemp("replay") / "a.memtui"
-    record(path, first_state(), Busy(450, lines=10).messages())
-    return RecordingFile(path)
+    return busy_recording(tmp_path_factory.mktemp("replay") / "a.memtui")
 
 
 @pytest.fixture

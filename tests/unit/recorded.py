@@ -17,6 +17,7 @@ from memtui.model.sample import Sample
 from memtui.model.state import EventKind, Output, State
 from memtui.model.target import Ending, ProcessFacts, Rung
 from memtui.session import messages as m
+from memtui.session.recording.reader import RecordingFile
 from memtui.session.recording.recorder import FLUSH_SECONDS, Recorder
 from memtui.session.reducer import reduce
 
@@ -26,6 +27,12 @@ Timed = tuple[float, m.Message]
 
 def first_state() -> State:
     return State(TARGET, STARTED_AT, rung=Rung.OBSERVE, output=Output(), memory_limit_bytes=512 * MIB)
+
+
+def busy_recording(path: Path) -> RecordingFile:
+    """A recording of seven and a half busy minutes, made here."""
+    record(path, first_state(), Busy(450, lines=10).messages())
+    return RecordingFile(path)
 
 
 def record(path: Path, first: State, messages: Iterable[Timed], flush_seconds: float = FLUSH_SECONDS) -> State:

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import Heap
 
+from memtui import atomic
 from memtui.errors import MemtuiError, UsageError, WriteError
-from memtui.heap import file as module
 from memtui.heap.file import read_facts, read_picture, write_picture
 from memtui.heap.graph.analysis import analyse
 from memtui.heap.picture import Duplicates, Edges, Group, Limits, Link, Picture
@@ -116,7 +116,7 @@ class FullDisk(io.FileIO):
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = path.read_bytes()
-    monkeypatch.setattr(module, "open", lambda descriptor, mode: FullDisk(descriptor, mode), raising=False)
+    monkeypatch.setattr(atomic, "open", lambda descriptor, mode: FullDisk(descriptor, mode), raising=False)
     with pytest.raises(WriteError, match="No space left on device"):
         write_picture(path, shop(2000), None)
     assert path.read_bytes() == before

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from recorded import Busy, first_state, record
+from recorded import busy_recording, first_state
 
 from memtui.model.command import Play, SeekEvent, SeekTo, SetSpeed, TakeSnapshot
 from memtui.model.state import Playback, State
@@ -22,9 +22,7 @@ DEADLINE_SECONDS = 20.0
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> RecordingFile:
-    path = tmp_path_factory.mktemp("replay") / "a.memtui"
-    record(path, first_state(), Busy(450, lines=10).messages())
-    return RecordingFile(path)
+    return busy_recording(tmp_path_factory.mktemp("replay") / "a.memtui")
 
 
 @pytest.fixture

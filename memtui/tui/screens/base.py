@@ -1,13 +1,15 @@
-"""What every screen of memtui can do: show a State."""
+"""What every screen of memtui can do: show a State, again and again."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
+from textual import on
 from textual.screen import Screen
 
 from memtui.model.state import State
 from memtui.tui.settings import Settings
+from memtui.tui.widgets.lines import Lines
 
 if TYPE_CHECKING:
     from memtui.tui.app import MemtuiApp
@@ -30,6 +32,14 @@ class StateScreen(Screen[Result], Generic[Result]):
         """Show the current State again."""
         if self._begun:
             self.show_state(self.state)
+
+    @on(Lines.Resized)
+    def _lines_resized(self) -> None:
+        self.refresh_view()
+
+    def on_screen_resume(self) -> None:
+        """Catch up with what happened under another screen."""
+        self.refresh_view()
 
     @property
     def memtui(self) -> MemtuiApp:

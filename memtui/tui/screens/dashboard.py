@@ -87,14 +87,6 @@ class DashboardScreen(StateScreen[None]):
         self._lay_out()
         self.call_after_refresh(self.refresh_view)
 
-    @on(Lines.Resized)
-    def _lines_resized(self) -> None:
-        self.refresh_view()
-
-    def on_screen_resume(self) -> None:
-        """Catch up with what happened under another screen."""
-        self.refresh_view()
-
     def show_state(self, state: State) -> None:
         """Give every panel that shows its lines."""
         if state.ending and not self._ending_shown:

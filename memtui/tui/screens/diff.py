@@ -73,14 +73,6 @@ class DiffScreen(BookScreen[None]):
         self.query_one("#rows" if self._second is not None else "#snapshots").focus()
         self.call_after_refresh(self.begin)
 
-    @on(Lines.Resized)
-    def _lines_resized(self) -> None:
-        self.refresh_view()
-
-    def on_screen_resume(self) -> None:
-        """Catch up with what happened under another screen."""
-        self.refresh_view()
-
     def show_state(self, state: State) -> None:
         """The list may have grown; the difference changes only with the marks."""
         self._mark_missing(state.snapshots)

@@ -69,14 +69,6 @@ class HeapScreen(BookScreen[None]):
         self._fetcher.begin(self.page)
         self.call_after_refresh(self.begin)
 
-    @on(Lines.Resized)
-    def _lines_resized(self) -> None:
-        self.refresh_view()
-
-    def on_screen_resume(self) -> None:
-        """Catch up with what happened under another screen."""
-        self.refresh_view()
-
     def show_state(self, state: State) -> None:
         """The head, and the rows of the page on top."""
         if self._open_first():

@@ -53,14 +53,6 @@ class LeaksScreen(StateScreen[None]):
         self.query_one("#suspects").focus()
         self.call_after_refresh(self.begin)
 
-    @on(Lines.Resized)
-    def _lines_resized(self) -> None:
-        self.refresh_view()
-
-    def on_screen_resume(self) -> None:
-        """Catch up with what happened under another screen."""
-        self.refresh_view()
-
     def show_state(self, state: State) -> None:
         """The verdict may have changed."""
         width = self.size.width

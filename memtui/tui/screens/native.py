@@ -42,14 +42,6 @@ class NativeScreen(StateScreen[None]):
         self.query_one("#sites").focus()
         self.call_after_refresh(self.begin)
 
-    @on(Lines.Resized)
-    def _lines_resized(self) -> None:
-        self.refresh_view()
-
-    def on_screen_resume(self) -> None:
-        """Catch up with what happened under another screen."""
-        self.refresh_view()
-
     def show_state(self, state: State) -> None:
         """There may be another recording, or one under way."""
         width = self.size.width
