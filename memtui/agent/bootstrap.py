@@ -1,39 +1,40 @@
 """The first lines that run inside the target: they make the private channel and load the agent through it.
 
-This text travels on a memory page (see ``memtui/attach/stubs.py``), so it is short. It runs in a native thread of its
-own; no name of it stays anywhere. The other end of the channel is fetched by memtui with ``pidfd_getfd``: the only
-thing others can see is an anonymous memory file whose name carries the token and the number of that end. Where that
-is refused, memtui waits at a socket and tells its place: the path, and which process and user have to be listening.
+This text travels on a memory page (see ``memtui/attach/stubs.py``), so it is short; what is needed later is
+compiled later (``landing.py``). It runs in a native thread of its own; no name of it stays anywhere. The other end
+of the channel is fetched by memtui with ``pidfd_getfd``: the only thing others can see is an anonymous memory file,
+whose name carries the token and the number of that end. Where that is refused, memtui waits at a socket and tells
+its place: the path, and which process and user have to be listening.
 """
 
 import _imp
-import _tracemalloc
-import gc
 import os
 import sys
 import time
+
+from .grip import KEPT_SECONDS, Grip, starved_seconds
+from .originals import original
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional, Tuple
 
+    _Place = Optional[Tuple[bytes, int, int]]
+
 _PACKAGE = "_memtui_agent"
 _FETCH_SECONDS = 10.0
-_LOAD_SECONDS = 15.0
-_VERSION = 1
-"""Of the protocol, as in the agent's wire module."""
-_ANNOTATIONS = 0x1000000 if sys.version_info >= (3, 8, 2) else 0x100000
-"""``__future__.annotations.compiler_flag``; that module is a file, and reading one gives the GIL away often."""
+_LANDING = ""
+"""The text of the landing module."""
 _TEXT_BYTES = 0
 """How long the agent's text is, where that is told: then it comes in one call, which gives the GIL away once."""
-_HASTY_SECONDS, _GRIP_SECONDS = 0.0001, 0.1
-_LONG_WAIT_SECONDS, _SURELY_LONG_SECONDS = 0.15, 1.0
+_HASTY_SECONDS = 0.0001
+_LONG_WAIT_SECONDS, _SURELY_LONG_SECONDS = 0.15, 0.5
 
 
-def start(token: str, expires_at: float, pid: int, place: "Optional[Tuple[bytes, int, int]]" = None) -> None:
+def start(token: str, asked_at: float, expires_at: float, pid: int, place: "_Place" = None) -> None:
     """`boot` in a new thread, for a source that is run by the main thread."""
     try:
-        _original("_thread", "start_new_thread")(boot, (token, expires_at, pid, place))
+        original("_thread", "start_new_thread")(boot, (token, asked_at, expires_at, pid, place))
     except KeyboardInterrupt:
         # Ctrl-C came just now and was meant for the program: from another thread it gets there.
         import _thread
@@ -41,10 +42,11 @@ def start(token: str, expires_at: float, pid: int, place: "Optional[Tuple[bytes,
         _thread.start_new_thread(_thread.interrupt_main, ())
 
 
-def boot(token: str, expires_at: float, pid: int, place: "Optional[Tuple[bytes, int, int]]" = None) -> None:
+def boot(token: str, asked_at: float, expires_at: float, pid: int, place: "_Place" = None) -> None:
     """Open a channel for one viewer; join the running agent, or become it. Never raises.
 
     Does nothing after ``expires_at``, nor in a forked child that inherited the queued call (``pid`` is the process).
+    ``asked_at`` is when memtui began. All times are since the epoch, in seconds.
     """
     try:
         import _signal  # type: ignore[import-not-found]
@@ -53,11 +55,13 @@ def boot(token: str, expires_at: float, pid: int, place: "Optional[Tuple[bytes, 
         package = _enter(token, pid) if time.time() < expires_at and os.getpid() == pid else None
         if package is None:
             return
-        arrival = _Arrival(package.__dict__.get("loader") == token)
+        waited = time.time() - asked_at
+        first = package.__dict__.get("loader") == token
+        arrival = Arrival(first, waited if waited > _SURELY_LONG_SECONDS else 0.0)
         try:
             channel = _open_channel(token, arrival) if place is None else _connect(*place, arrival)
             if channel is not None:
-                _serve(package, token, arrival, *channel)
+                _landing("serve")(package, token, arrival, *channel)
         finally:
             arrival.end()
             _exit(token, package)
@@ -104,147 +108,84 @@ def _exit(token: str, package: "Any") -> None:
         _imp.release_lock()
 
 
-def _original(module: str, name: str) -> "Any":
-    """The function as the standard library made it, also where gevent put its own in its place."""
-    gevent = sys.modules.get("gevent.monkey")
-    return gevent.get_original(module, name) if gevent is not None else getattr(__import__(module), name)
-
-
-class _Found:
-    """The switch interval that was found. The end of this object brings it back, unless it was changed since."""
-
-    def __init__(self, seconds: float, changed_to: float) -> None:
-        self.seconds = seconds
-        self.changed_to = changed_to
-
-    def __del__(self) -> None:
-        if sys.getswitchinterval() == self.changed_to:
-            sys.setswitchinterval(self.seconds + 5e-7)  # whole microseconds are cut off, not rounded
-
-
 # Each call that may wait gives the GIL away, and a busy program keeps it for a whole switch interval: there are few
 # such calls, and the first viewer is greeted before the agent's text has come.
 
 
-class _Arrival:
+class Arrival:
     """How a viewer is received: the first one in haste, with what can be told at once.
 
     In haste threads hand the GIL over soon, so a wait for it is short. Where C code keeps it, each wait takes long
     all the same: then the agent keeps it too once it has it, for the few milliseconds that it needs.
+    ``waited_seconds``: a long wait for the GIL that there was; 0 without one.
     """
 
-    def __init__(self, first: bool) -> None:
+    def __init__(self, first: bool, waited_seconds: float = 0.0) -> None:
         self._first, self.greeted = first, False
-        # In a forked child this thread does not exist: its local data ends there, and with it the haste. Nothing else
-        # refers to what is in it (what a frame refers to is never freed there).
-        self._own: "Any" = _original("_thread", "_local")()
-        self._found = self._hasty = 0.0
-        self._interval_seconds = _HASTY_SECONDS
-        self._began = 0.0
+        self._grip = Grip()
+        self.waited_seconds = waited_seconds
+        self._began = self._idle_seconds()
         self.hurry()
 
     def hurry(self) -> None:
-        if self._first and not self._hasty:
-            self._began = time.monotonic() - time.thread_time()
-            self._found, self._hasty = sys.getswitchinterval(), 1e-6 * int(1e6 * self._interval_seconds)
-            self._own.found = _Found(self._found, self._hasty)
-            sys.setswitchinterval(self._interval_seconds)
+        """From now on the waits for the GIL are short, or few."""
+        if self._first and not self._grip.held:
+            self._grip.begin(KEPT_SECONDS if self.waited_seconds else _HASTY_SECONDS)
 
     def look(self) -> None:
         """Hold on to the GIL from now on, if waiting for it has taken long.
 
-        Unless the wait was for a processor; to see that, files are read, which gives the GIL away a few more times.
+        Unless the wait was for a processor; to see that, files are read, which may cost one more wait.
         """
-        waited = time.monotonic() - time.thread_time() - self._began
-        if self._hasty and waited > _LONG_WAIT_SECONDS:
-            before = self._interval_seconds
-            self._interval_seconds = _GRIP_SECONDS
-            self._change()
-            if waited < _LONG_WAIT_SECONDS + _starved_seconds() and waited < _SURELY_LONG_SECONDS:
-                self._interval_seconds = before
-                self._change()
+        waited = self._idle_seconds() - self._began
+        if self._grip.held and not self.waited_seconds and waited > _LONG_WAIT_SECONDS:
+            self._grip.begin(KEPT_SECONDS)
+            if waited > _SURELY_LONG_SECONDS or waited > _LONG_WAIT_SECONDS + starved_seconds():
+                self.waited_seconds = waited
+            else:
+                self._grip.begin(_HASTY_SECONDS)
 
-    def waited_long(self) -> bool:
-        return self._interval_seconds == _GRIP_SECONDS
+    def _idle_seconds(self) -> float:
+        return time.monotonic() - time.thread_time()
 
     def greet(self, channel: "Any") -> None:
         """At once, unless C code keeps the GIL: then by the agent, when it is there and the waits for it are over."""
-        if self._first:
-            self.look()
-        if self._first and not self.waited_long():
+        self.look()
+        if self._first and not self.waited_seconds:
             self.greeted = True
-            channel.sendall(b"".join(map(_frame, _greeting())))
+            channel.sendall(_landing("greeting")())
             self.look()
 
     def rest(self) -> None:
         """No more haste while the viewer is waited for; where C code keeps the GIL, keep what was gained."""
         self.look()
-        if not self.waited_long():
+        if not self.waited_seconds:
             self.end()
+            self._began = self._idle_seconds()
 
-    def _change(self) -> None:
-        self.end()
-        self.hurry()
+    def pass_on(self, package: "Any") -> "Any":
+        """What it holds on to the GIL with, for the agent to go on with; None when it does not."""
+        if not self.waited_seconds:
+            self.end()
+            return None
+        package.pace.expect_waits()
+        grip, self._grip = self._grip, Grip()
+        return grip
 
     def end(self) -> None:
-        if self._hasty:
-            if sys.getswitchinterval() == self._hasty:
-                sys.setswitchinterval(self._found + 5e-7)
-            self._hasty = 0.0
-            del self._own.found
+        """The GIL is shared again as it was found."""
+        self._grip.end()
 
 
-def _starved_seconds() -> float:
-    """How long this thread has waited for a processor; 0 where it is not told."""
-    try:
-        with open("/proc/thread-self/schedstat", "rb", 0) as file:
-            return int(file.read().split()[1]) / 1e9
-    except (OSError, IndexError, ValueError):
-        return 0.0
+def _landing(name: str) -> "Any":
+    """A function that is compiled only now."""
+    space = globals()
+    if name not in space:
+        exec(_LANDING, space)
+    return space[name]
 
 
-def _greeting() -> "Tuple[Any, Any]":
-    """The frames ``hello`` and ``sample`` of an agent that has just come; later ones are made by its core."""
-    on = _tracemalloc.is_tracing()
-    traced, peak = _tracemalloc.get_traced_memory() if on else (None, None)
-    tracing = {
-        "on": on,
-        "frames": _tracemalloc.get_traceback_limit(),
-        "traced": traced,
-        "peak": peak,
-        "overhead": _tracemalloc.get_tracemalloc_memory() if on else None,
-        "found_on": on,
-    }
-    hello = {
-        "t": "hello",
-        "version": _VERSION,
-        "pid": os.getpid(),
-        "python": "%d.%d.%d" % sys.version_info[:3],
-        "implementation": sys.implementation.name,
-        "viewers": 1,
-        "thread": _original("_thread", "get_native_id")(),
-        "tracing": tracing,
-    }
-    collector = {
-        "enabled": gc.isenabled(),
-        "count": gc.get_count(),
-        "threshold": gc.get_threshold(),
-        "stats": [[one["collections"], one["collected"], one["uncollectable"]] for one in gc.get_stats()],
-    }
-    pauses = {"count": 0, "total": 0.0, "max": 0.0, "last": None, "last_generation": None}
-    cost = {"cpu": time.thread_time(), "longest_pause": 0.0, "longest_what": None, "bytes": None}
-    return hello, {"t": "sample", "gc": collector, "pauses": pauses, "tracing": tracing, "cost": cost}
-
-
-def _frame(content: "Any") -> bytes:
-    """A frame of numbers and plain words, which Python writes as JSON but for this; importing json takes long."""
-    text = repr(content)
-    for python, json in zip(("'", "True", "False", "None", "(", ")"), ('"', "true", "false", "null", "[", "]")):
-        text = text.replace(python, json)
-    return len(text).to_bytes(4, "big") + text.encode("ascii")
-
-
-def _open_channel(token: str, arrival: _Arrival) -> "Optional[Tuple[Any, bytes]]":
+def _open_channel(token: str, arrival: Arrival) -> "Optional[Tuple[Any, bytes]]":
     """A channel that the viewer has fetched, and the agent's text."""
     import _socket
 
@@ -265,7 +206,7 @@ def _open_channel(token: str, arrival: _Arrival) -> "Optional[Tuple[Any, bytes]]
     return None
 
 
-def _connect(path: bytes, viewer: int, user: int, arrival: _Arrival) -> "Optional[Tuple[Any, bytes]]":
+def _connect(path: bytes, viewer: int, user: int, arrival: Arrival) -> "Optional[Tuple[Any, bytes]]":
     """Call on the viewer, unless somebody else listens at its place. The channel, and the agent's text.
 
     Removes the place (a socket alone in a directory) all the same: the viewer may have been killed.
@@ -314,56 +255,7 @@ def _memory_file(name: str) -> int:
     return int(ctypes.CDLL(None).syscall(319, name.encode(), 1))
 
 
-def _serve(package: "Any", token: str, arrival: _Arrival, channel: "Any", text: bytes) -> None:
-    """Join the agent or become it; of several that come at once, one loads the modules and the others wait for it."""
-    end = time.time() + _LOAD_SECONDS
-    while not _join(package, channel) and time.time() < end:
-        if package.__dict__.setdefault("loader", token) == token:
-            if "agent" not in package.__dict__:
-                _become(package, arrival, channel, text)
-                return
-            del package.loader
-        _original("time", "sleep")(0.01)
-
-
-def _become(package: "Any", arrival: _Arrival, channel: "Any", text: bytes) -> None:
-    parts = text.split(b"\0")
-    try:
-        for name, source in zip(parts[::2], parts[1::2]):
-            _load(package, name.decode(), source)
-            arrival.look()
-        package.agent = package.core.Agent()
-        if arrival.waited_long():
-            package.wire.expect_waits()
-    finally:
-        del package.loader
-        arrival.end()
-    try:
-        package.agent.adopt(channel, arrival.greeted)
-        package.agent.run()
-    finally:
-        del package.agent
-
-
-def _join(package: "Any", channel: "Any") -> bool:
-    """Hand the channel to the agent that is here already; waits for one that is just leaving."""
-    end = time.time() + 5.0
-    while "agent" in package.__dict__ and time.time() < end:
-        if package.agent.adopt(channel):
-            return True
-        _original("time", "sleep")(0.01)
-    return False
-
-
-def _load(package: "Any", name: str, source: bytes) -> None:
-    module = type(sys)(_PACKAGE + "." + name)
-    module.__package__ = _PACKAGE
-    sys.modules[module.__name__] = module
-    exec(compile(source, "<memtui-agent %s>" % name, "exec", _ANNOTATIONS, True), module.__dict__)
-    setattr(package, name, module)
-
-
-def _receive(channel: "Any", arrival: _Arrival) -> bytes:
+def _receive(channel: "Any", arrival: Arrival) -> bytes:
     """One frame and nothing of what follows it; empty when the viewer went."""
     data, end = b"", 4 + _TEXT_BYTES
     while len(data) < end:
@@ -371,6 +263,7 @@ def _receive(channel: "Any", arrival: _Arrival) -> bytes:
         if not piece:
             return b""
         arrival.hurry()
+        arrival.look()  # memtui sends at once, so a long wait was for the GIL
         data += piece
         end = 4 + int.from_bytes(data[:4], "big") if len(data) >= 4 else end
     return bytes(data[4:])

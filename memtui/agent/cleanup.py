@@ -17,7 +17,7 @@ from posix import getpid
 from time import perf_counter
 
 from .heap import type_name
-from .wire import forget_thread, original
+from .originals import forget_thread, original
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

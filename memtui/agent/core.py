@@ -5,31 +5,20 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import gc
 import sys
+from _socket import SO_RCVTIMEO, SOL_SOCKET
 from posix import close, getpid, pipe, read, set_blocking, write
 from time import monotonic, thread_time
 
 from .cleanup import Hooks, trim
 from .cycles import check as check_cycles
+from .grip import Grip
 from .heap import collect, count_types, own_objects
 from .native import MAX_SECONDS, Native, NotPossible
+from .originals import forget_thread, original
+from .pace import EXPECT_AFTER_SECONDS, LONG_WAITS_REMEMBERED_SECONDS, TooBusy, expect_waits, take_grip
 from .pauses import Held, Pauses
 from .tracing import MAX_FRAMES, MAX_TRACES, Tracing
-from .wire import (
-    EXPECT_AFTER_SECONDS,
-    LONG_WAITS_REMEMBERED_SECONDS,
-    VERSION,
-    Grip,
-    TooBusy,
-    TooLarge,
-    Viewer,
-    WireError,
-    encode,
-    expect_waits,
-    forget_thread,
-    hang_up,
-    original,
-    take_grip,
-)
+from .wire import VERSION, TooLarge, Viewer, WireError, encode, hang_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +29,8 @@ _IN, _OUT, _GONE = 1, 4, 8 | 16 | 32
 MIN_INTERVAL, MAX_INTERVAL = 0.05, 3600.0
 MAX_ROWS = 20000
 _LINGER_MILLISECONDS = 300
+_LINGER = b"".join(one.to_bytes(8, sys.byteorder) for one in (0, 1000 * _LINGER_MILLISECONDS))
+"""The same as a ``struct timeval``."""
 _PENDING_SECONDS = 1.0
 """How often a viewer that does not read is looked at."""
 
@@ -225,16 +216,16 @@ def _number(request: dict[str, Any], name: str, default: int, most: int) -> int:
 
 
 class Agent:
-    """Serves viewers until the last one has left."""
+    """Serves viewers until the last one has left. ``grip``: the GIL is held on to already."""
 
-    def __init__(self) -> None:
+    def __init__(self, grip: Grip | None = None) -> None:
         self._lock = original("_thread", "allocate_lock")()
         self._incoming: list[tuple[int, bool]] = []
         self._closing = False
         self._waker: tuple[int, int] | None = None
         self._viewers: list[Viewer] = []
         self._requests: Requests | None = None
-        self._grip = Grip()
+        self._grip = grip or Grip()
 
     def adopt(self, connection: Any, greeted: bool = False) -> bool:
         """Take a connected socket over as one more viewer, from any thread. False when the agent is leaving.
@@ -244,6 +235,7 @@ class Agent:
         with self._lock:
             if self._closing:
                 return False
+            connection.setsockopt(SOL_SOCKET, SO_RCVTIMEO, _LINGER)
             self._incoming.append((connection.detach(), greeted))
             if self._waker is not None:
                 try:
@@ -276,13 +268,28 @@ class Agent:
             for viewer in self._viewers:
                 ready.register(viewer.fd, _IN * viewer.wants_to_read() | _OUT * viewer.pending)
             milliseconds = self._wait_milliseconds(monotonic(), requests.native.due())
-            events = dict(_linger(ready, grip, milliseconds))
+            events = self._linger(ready, milliseconds)
             take_grip(grip)
             requests.native.tick()
             if events.get(reader):
                 read(reader, 4096)
             for viewer in list(self._viewers):
                 self._turn(requests, viewer, events.get(viewer.fd, 0))
+
+    def _linger(self, ready: Any, milliseconds: int | None) -> dict[int, int]:
+        """Wait. A viewer that was answered asks again soon: where the GIL is kept it is let go of a little later."""
+        if self._grip.held and (milliseconds is None or milliseconds > _LINGER_MILLISECONDS):
+            lone = self._viewers[0] if len(self._viewers) == 1 else None
+            if lone is not None and not lone.pending and lone.wants_to_read():
+                try:
+                    if lone.listen():
+                        return {}
+                except WireError:
+                    return {lone.fd: _GONE}
+            elif events := dict(ready.poll(_LINGER_MILLISECONDS)):
+                return events
+        self._grip.end()
+        return dict(ready.poll(milliseconds))
 
     def _welcome(self, requests: Requests) -> bool:
         """Take newcomers in. False when there is nobody: from then on nobody is adopted any more."""
@@ -369,17 +376,6 @@ class Agent:
         for fd in waker:
             _attempt(close, fd)
         _attempt(forget_thread)
-
-
-def _linger(ready: Any, grip: Grip, milliseconds: int | None) -> list[tuple[int, int]]:
-    """Poll; a viewer that was answered soon asks again, so the GIL is let go of a little later where it is kept."""
-    if grip.held and (milliseconds is None or milliseconds > _LINGER_MILLISECONDS):
-        events: list[tuple[int, int]] = ready.poll(_LINGER_MILLISECONDS)
-        if events:
-            return events
-    grip.end()
-    events = ready.poll(milliseconds)
-    return events
 
 
 def _attempt(step: Callable[..., None], *arguments: Any) -> None:

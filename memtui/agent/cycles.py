@@ -21,8 +21,8 @@ from _collections import _count_elements  # type: ignore[import-not-found]
 from itertools import chain, starmap
 
 from .native import NotPossible
+from .pace import Pace, TooBusy
 from .paths import find_cycles, flags_of, mro_of, name_space_of, short_name
-from .wire import Pace, TooBusy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import sys
 from _collections import _count_elements  # type: ignore[import-not-found]
 from time import thread_time
 
-from .wire import Pace
+from .pace import Pace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from posix import (
 )
 from time import monotonic, thread_time
 
-from .wire import original
+from .originals import original
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

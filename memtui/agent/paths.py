@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
-    from .wire import Pace
+    from .pace import Pace
 
 MOST_CYCLES = 6
 MOST_TYPES = 12

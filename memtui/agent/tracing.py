@@ -6,7 +6,7 @@ import _tracemalloc
 import sys
 from posix import getpid
 
-from .wire import Pace
+from .pace import Pace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memtui.agent.heap import count_types, type_name
+from memtui.agent.pace import TooBusy
 from memtui.agent.pauses import Held
 from memtui.agent.tracing import Tracing
-from memtui.agent.wire import TooBusy
 from memtui.api.locks import TRACING
 from memtui.api.process import OwnProcess, collector_state
 from memtui.model.allocation import Allocation, Frame, TypeCount

@@ -79,7 +79,7 @@ class _Attempts:
         self._way, self._token, self._meeting = way, token, meeting
         self._seconds = _DEADLINE_SECONDS + way.more_seconds
         self._end = time.monotonic() + self._seconds
-        self._expires_at = time.time() + LIFETIME_SECONDS + way.more_seconds
+        self._asked_at, self._lifetime_seconds = time.time(), LIFETIME_SECONDS + way.more_seconds
         self._reason = ""
         self.route = ""
         self.stop_seconds = 0.0
@@ -103,7 +103,9 @@ class _Attempts:
     def _attempt(self, route: str) -> str:
         """One try. Returns its outcome; raises when there is no use in another."""
         in_main, place = self._way.in_main_thread(route), self._meeting.place
-        source = bootstrap_source(self._token, self._expires_at, self._inner_pid, in_main_thread=in_main, place=place)
+        source = bootstrap_source(
+            self._token, self._asked_at, self._inner_pid, in_main, place, lifetime_seconds=self._lifetime_seconds
+        )
         answer = self._way.start(route, source)
         outcome = str(answer["outcome"])
         self.stop_seconds = max(self.stop_seconds, float(answer.get("stop_seconds", 0.0)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -24,8 +25,14 @@ _C_FUNCTIONS = ("pthread_create", "pthread_self", "pthread_detach", "munmap")
 _PYTHON_FUNCTIONS = (
     "Py_AddPendingCall", "Py_IsInitialized", "PyRun_SimpleString", "PyGILState_Ensure", "PyGILState_Release",
 )  # fmt: skip
+AGENT_MODULES = (
+    "originals", "grip", "pace", "wire", "pauses", "tracing", "heap", "native", "paths", "cycles", "cleanup", "core",
+)  # fmt: skip
+"""In the order in which they need each other."""
 _PIECE_BYTES, _OVERLAP_BYTES = 128 * 1024, 64
-_FUTURE = b"from __future__ import annotations\n"
+_FUTURE = "from __future__ import annotations\n"
+_NO_CODE = re.compile(r'^from \..*\n|^ *#.*\n|^ *"""(?s:.*?)"""\n|^\n', re.MULTILINE)
+"""In the bootstrap: imports of what comes before, comments, docstrings, empty lines."""
 LIFETIME_SECONDS = 12.0
 """How long a queued start stays valid: later it does nothing when it finally runs."""
 
@@ -62,30 +69,43 @@ def gdb_symbols(interpreter: Interpreter) -> dict[str, int]:
 
 
 def bootstrap_source(
-    token: str, expires_at: float, inner_pid: int, in_main_thread: bool, place: Place | None = None
+    token: str,
+    asked_at: float,
+    inner_pid: int,
+    in_main_thread: bool,
+    place: Place | None = None,
+    lifetime_seconds: float = LIFETIME_SECONDS,
 ) -> str:
     """Statements of Python that run the bootstrap, leave no name behind and never raise.
 
+    ``asked_at`` (since the epoch) is when the attach began; after ``lifetime_seconds`` they do nothing any more.
     ``inner_pid`` is the process's number as itself sees it. ``in_main_thread``: they will be run by the interpreter's
     main thread, so they must start a thread of its own for the bootstrap. ``place``: where memtui listens, if so.
     """
-    code = (paths.PACKAGE / "agent" / "bootstrap.py").read_text(encoding="utf-8")
-    code += f"_TEXT_BYTES = {len(agent_text())}\n"
-    code += f"{'start' if in_main_thread else 'boot'}({token!r}, {expires_at!r}, {inner_pid}, {place!r})\n"
+    first = "start" if in_main_thread else "boot"
+    code = "".join(_bare(name) for name in ("originals", "grip", "bootstrap"))
+    code += f"_TEXT_BYTES, _LANDING = {len(agent_text())}, {_bare('landing')!a}\n"
+    code += f"{first}({token!r}, {asked_at!r}, {asked_at + lifetime_seconds!r}, {inner_pid}, {place!r})\n"
     run = f'__import__("builtins").exec({code!a}, {{"__name__": "_memtui_bootstrap"}})'
     return f"try:\n {run}\nexcept BaseException:\n pass\n"
 
 
 @cache
 def agent_text() -> bytes:
-    """The agent's modules, name and text in turn, in the order in which they need each other.
+    """The agent's modules, name and text in turn.
 
     Without the import that is no import: the bootstrap gives the compiler its flag.
     """
-    folder = paths.PACKAGE / "agent"
-    names = ("wire", "pauses", "tracing", "heap", "native", "paths", "cycles", "cleanup", "core")
-    texts = ((folder / f"{name}.py").read_bytes().replace(_FUTURE, b"\n", 1) for name in names)
-    return b"\0".join(part for name, text in zip(names, texts, strict=True) for part in (name.encode(), text))
+    texts = ((name, _text(name).replace(_FUTURE, "\n", 1)) for name in AGENT_MODULES)
+    return "\0".join(part for one in texts for part in one).encode()
+
+
+def _bare(name: str) -> str:
+    return _NO_CODE.sub("", _text(name))
+
+
+def _text(name: str) -> str:
+    return (paths.PACKAGE / "agent" / f"{name}.py").read_text(encoding="utf-8")
 
 
 def _is_c_library(path: str) -> bool:

@@ -15,11 +15,13 @@ from typing import Any
 
 from interpreters import Interpreter
 
+from memtui.attach.plan import AGENT_MODULES
 from memtui.protocol import Decoder, Frame, encode
 
 TESTS = Path(__file__).resolve().parents[1]
 PROGRAM = TESTS / "programs" / "agent_host.py"
 AGENT = TESTS.parent / "memtui" / "agent"
+NAMES = ",".join(AGENT_MODULES)
 DEADLINE_SECONDS = 30.0
 
 
@@ -100,7 +102,7 @@ class Host:
         self._control = mine
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         with other:
-            command = [interpreter.path, *options, str(PROGRAM), str(other.fileno()), str(AGENT)]
+            command = [interpreter.path, *options, str(PROGRAM), str(other.fileno()), str(AGENT), NAMES]
             self.process = subprocess.Popen(command, pass_fds=[other.fileno()], stderr=self._errors)
         self.pid = self.process.pid
 

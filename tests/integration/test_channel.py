@@ -43,7 +43,7 @@ sys.path.insert(0, sys.argv[1])
 from memtui.agent import bootstrap
 print("ready", flush=True)
 path, pid, uid = sys.stdin.readline().split()
-print(bootstrap._connect(path.encode(), int(pid), int(uid), bootstrap._Arrival(False)))
+print(bootstrap._connect(path.encode(), int(pid), int(uid), bootstrap.Arrival(False)))
 """
 LISTENING = """
 import os, sys

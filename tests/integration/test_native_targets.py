@@ -28,8 +28,9 @@ AGENT = Path(__file__).parents[2] / "memtui" / "agent" / "native.py"
 THREADING = """
 import _thread, sys, time, types
 sys.modules["a"] = types.ModuleType("a"); sys.modules["a"].__path__ = []
-wire = types.ModuleType("a.wire"); wire.original = lambda module, name: getattr(__import__(module), name)
-sys.modules["a.wire"] = wire
+originals = types.ModuleType("a.originals")
+originals.original = lambda module, name: getattr(__import__(module), name)
+sys.modules["a.originals"] = originals
 native = types.ModuleType("a.native"); native.__package__ = "a"
 exec(compile(open(sys.argv[1]).read(), "native", "exec", 0, True), native.__dict__)
 assert "threading" not in sys.modules

@@ -1,6 +1,6 @@
 """A target that takes the agent in as the injector does, works on its main thread, and tells a test about itself.
 
-It is started with the number of a control socket and the folder of the agent's modules. The test sends one JSON list a
+It is started with the number of a control socket, the folder of the agent's modules, and their names. The test sends one JSON list a
 message, ["command", {arguments}], with at most one file descriptor beside it, and gets one JSON value back.
 """
 import _thread
@@ -19,7 +19,7 @@ import warnings
 import weakref
 
 PACKAGE = "_memtui_agent"
-NAMES = ("wire", "pauses", "tracing", "heap", "native", "paths", "cycles", "cleanup", "core")
+NAMES = sys.argv[3].split(",")
 
 control = socket.socket(fileno=int(sys.argv[1]))
 folder = sys.argv[2]
@@ -318,7 +318,7 @@ def do_own_memtui(connection):
     for name in ("memtui", package):
         sys.modules[name] = type(sys)(name)
         sys.modules[name].__path__ = []
-    for name in ("wire", "pauses", "tracing"):
+    for name in NAMES[: NAMES.index("tracing") + 1]:
         module = type(sys)(package + "." + name)
         module.__package__ = package
         sys.modules[module.__name__] = module

@@ -1,11 +1,11 @@
 """Forks at every instruction of a change of the switch interval that another thread makes; no child may keep it.
 
-Arguments: the agent's directory, and what to try (``grip`` of its wire module or ``haste`` of its first lines).
+Arguments: the agent's directory, and what to try (``grip`` or the ``haste`` of its first lines).
 Prints how many forks there were, during how many the interval was changed, how many children kept it, and whether it
 is in the end as it was found.
 """
 
-import importlib.util
+import importlib
 import os
 import sys
 import threading
@@ -13,21 +13,17 @@ import threading
 SECONDS = 0.0625
 
 
-def load(directory, name):
-    spec = importlib.util.spec_from_file_location(name, os.path.join(directory, name + ".py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def change_of(directory, what):
     """What begins the change and what ends it."""
+    parent, package = os.path.split(directory)
+    sys.path.insert(0, parent)
     if what == "grip":
-        grip = load(directory, "wire").Grip()
+        grip = importlib.import_module(package + ".grip").Grip()
         return [lambda: grip.begin(SECONDS), grip.end]
-    arrival = load(directory, "bootstrap")._Arrival(True)
+    bootstrap = importlib.import_module(package + ".bootstrap")
+    bootstrap._HASTY_SECONDS = SECONDS
+    arrival = bootstrap.Arrival(True)
     arrival.rest()
-    arrival._interval_seconds = SECONDS
     return [arrival.hurry, arrival.rest]
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from memtui import LeakDetector, MemoryMonitor, MemoryProfiler, register_cleanup
 from memtui.agent import tracing
-from memtui.agent.wire import TooBusy
+from memtui.agent.pace import TooBusy
 from memtui.api import hooks
 from memtui.api.process import OwnProcess
 from memtui.api.thresholds import Crossing

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from memtui.agent import wire
+from memtui.agent import pace as pacing
+from memtui.agent.grip import KEPT_SECONDS, Grip, starved_seconds
 
 
 class Clocks:
@@ -16,11 +17,12 @@ class Clocks:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.wall, self.work, self.sleep_seconds, self.sleeps = 1000.0, 1.0, 0.0, 0
         self.starved = 0.0
-        monkeypatch.setattr(wire, "monotonic", lambda: self.wall)
-        monkeypatch.setattr(wire, "thread_time", lambda: self.work)
-        monkeypatch.setattr(wire, "_sleep", self._sleep)
-        monkeypatch.setattr(wire, "_expected_until", [0.0])
-        monkeypatch.setattr(wire, "starved_seconds", lambda: self.starved)
+        monkeypatch.setattr(pacing, "monotonic", lambda: self.wall)
+        monkeypatch.setattr(pacing, "thread_time", lambda: self.work)
+        monkeypatch.setattr(pacing, "_sleep", self._sleep)
+        monkeypatch.setattr(pacing, "_expected_until", [0.0])
+        monkeypatch.setattr(pacing, "_starved", [0.0])
+        monkeypatch.setattr(pacing, "starved_seconds", lambda: self.starved)
 
     def _sleep(self, seconds: float) -> None:
         self.sleeps += 1
@@ -32,10 +34,10 @@ class Clocks:
         self.wall += seconds
 
 
-def work(clocks: Clocks, pace: wire.Pace, turns: int) -> None:
+def work(clocks: Clocks, pace: pacing.Pace, turns: int) -> None:
     """Work for so many long turns."""
     for _ in range(turns):
-        clocks.spend(wire.LONG_TURN_SECONDS * 1.01)
+        clocks.spend(KEPT_SECONDS * 1.01)
         pace.give_way()
 
 
@@ -47,7 +49,7 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clocks]:
 
 
 def test_usually_after_five_milliseconds(clocks: Clocks) -> None:
-    pace, usual = wire.Pace(), sys.getswitchinterval()
+    pace, usual = pacing.Pace(), sys.getswitchinterval()
     clocks.sleep_seconds = 0.005
     for _ in range(100):
         clocks.spend(0.001)
@@ -57,39 +59,39 @@ def test_usually_after_five_milliseconds(clocks: Clocks) -> None:
 
 
 def test_where_a_wait_is_long_turns_are_too(clocks: Clocks) -> None:
-    pace = wire.Pace()
+    pace = pacing.Pace()
     clocks.sleep_seconds = 0.4
     for _ in range(300):
         clocks.spend(0.001)
         pace.give_way()
     assert clocks.sleeps in (3, 4)
-    assert sys.getswitchinterval() == pytest.approx(wire.LONG_TURN_SECONDS)
+    assert sys.getswitchinterval() == pytest.approx(KEPT_SECONDS)
     del pace
-    again = wire.Pace()
+    again = pacing.Pace()
     clocks.spend(0.05)
     again.give_way()
     assert clocks.sleeps in (3, 4)
 
 
 def test_a_wait_that_was_forced_counts_as_well(clocks: Clocks) -> None:
-    pace = wire.Pace()
+    pace = pacing.Pace()
     clocks.spend(0.001)
     clocks.wall += 0.3
     pace.give_way()
     assert clocks.sleeps == 0
-    assert sys.getswitchinterval() == pytest.approx(wire.LONG_TURN_SECONDS)
+    assert sys.getswitchinterval() == pytest.approx(KEPT_SECONDS)
 
 
 def test_it_gives_up(clocks: Clocks) -> None:
-    pace = wire.Pace()
+    pace = pacing.Pace()
     clocks.sleep_seconds = 1.5
-    with pytest.raises(wire.TooBusy):
+    with pytest.raises(pacing.TooBusy):
         work(clocks, pace, 10)
     assert clocks.sleeps == 3
 
 
 def test_many_short_waits_are_no_reason_to(clocks: Clocks) -> None:
-    pace = wire.Pace()
+    pace = pacing.Pace()
     clocks.sleep_seconds = 0.1
     work(clocks, pace, 200)
     assert clocks.sleeps == 200
@@ -97,7 +99,7 @@ def test_many_short_waits_are_no_reason_to(clocks: Clocks) -> None:
 
 def test_an_interval_that_the_program_sets_meanwhile_stays(clocks: Clocks) -> None:
     found = sys.getswitchinterval()
-    grip = wire.Grip()
+    grip = Grip()
     grip.begin(0.1)
     sys.setswitchinterval(0.003)
     grip.end()
@@ -107,14 +109,14 @@ def test_an_interval_that_the_program_sets_meanwhile_stays(clocks: Clocks) -> No
 
 
 def test_a_wait_for_the_processor_is_no_reason_to_give_up(clocks: Clocks) -> None:
-    pace = wire.Pace()
+    pace = pacing.Pace()
     for _ in range(20):
         clocks.spend(0.006)
         clocks.wall += 1.0
         clocks.starved += 1.0
         pace.give_way()
-    assert sys.getswitchinterval() == pytest.approx(wire.STARVED_TURN_SECONDS)
+    assert sys.getswitchinterval() == pytest.approx(pacing.STARVED_TURN_SECONDS)
 
 
 def test_what_the_kernel_says_of_waits_for_a_processor() -> None:
-    assert 0 <= wire.starved_seconds() < 3600
+    assert 0 <= starved_seconds() < 3600

@@ -63,7 +63,7 @@ def test_the_source_is_short_and_cannot_be_cut_by_a_zero() -> None:
     assert page_bytes(source.encode()) <= 4 * PAGE_BYTES
     compile(source, "<string>", "exec")
     names, texts = agent_text().split(b"\0")[::2], agent_text().split(b"\0")[1::2]
-    assert (names[0], names[-1]) == (b"wire", b"core")
+    assert (names[0], names[-1]) == (b"originals", b"core")
     assert not any(b"__future__" in text for text in texts)
 
 
