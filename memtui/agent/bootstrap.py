@@ -12,7 +12,7 @@ import os
 import sys
 import time
 
-from .grip import KEPT_SECONDS, Grip, starved_seconds
+from .grip import Grip, fair_seconds, starved_seconds
 from .originals import original
 
 TYPE_CHECKING = False
@@ -123,14 +123,14 @@ class Arrival:
     def __init__(self, first: bool, waited_seconds: float = 0.0) -> None:
         self._first, self.greeted = first, False
         self._grip = Grip()
-        self.waited_seconds = waited_seconds
+        self.waited_seconds = waited_seconds if fair_seconds(waited_seconds) else 0.0
         self._began = self._idle_seconds()
         self.hurry()
 
     def hurry(self) -> None:
         """From now on the waits for the GIL are short, or few."""
         if self._first and not self._grip.held:
-            self._grip.begin(KEPT_SECONDS if self.waited_seconds else _HASTY_SECONDS)
+            self._grip.begin(fair_seconds(self.waited_seconds) or _HASTY_SECONDS)
 
     def look(self) -> None:
         """Hold on to the GIL from now on, if waiting for it has taken long.
@@ -138,8 +138,9 @@ class Arrival:
         Unless the wait was for a processor; to see that, files are read, which may cost one more wait.
         """
         waited = self._idle_seconds() - self._began
-        if self._grip.held and not self.waited_seconds and waited > _LONG_WAIT_SECONDS:
-            self._grip.begin(KEPT_SECONDS)
+        fair = fair_seconds(waited)
+        if fair and self._grip.held and not self.waited_seconds and waited > _LONG_WAIT_SECONDS:
+            self._grip.begin(fair)
             if waited > _SURELY_LONG_SECONDS or waited > _LONG_WAIT_SECONDS + starved_seconds():
                 self.waited_seconds = waited
             else:
@@ -168,7 +169,7 @@ class Arrival:
         if not self.waited_seconds:
             self.end()
             return None
-        package.pace.expect_waits()
+        package.pace.expect_waits(self.waited_seconds)
         grip, self._grip = self._grip, Grip()
         return grip
 

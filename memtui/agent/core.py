@@ -58,8 +58,9 @@ class Requests:
         """The answer to one request, as a frame. Never raises."""
         number = request.get("id")
         sent = request.get("sent")
-        if type(sent) is float and EXPECT_AFTER_SECONDS < monotonic() - sent < LONG_WAITS_REMEMBERED_SECONDS:
-            expect_waits()
+        waited = monotonic() - sent if type(sent) is float else 0.0
+        if EXPECT_AFTER_SECONDS < waited < LONG_WAITS_REMEMBERED_SECONDS:
+            expect_waits(waited)
         head = {"t": "reply", "id": number if type(number) is int else None, "ok": True}
         try:
             action = _ACTIONS.get(str(request.get("do")))

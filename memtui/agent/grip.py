@@ -10,9 +10,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-KEPT_SECONDS = 0.1
-"""How long the GIL is kept at most where C code keeps it for long at a time. A wait that begins meanwhile takes no
-less before its end is asked for."""
+MOST_SECONDS, LEAST_SECONDS = 0.1, 0.02
+"""For how long the GIL is kept at most, and what is not worth it."""
+
+
+def fair_seconds(waited_seconds: float) -> float:
+    """How long the GIL may be kept after so long a wait for it; 0 when that is not worth it.
+
+    While it is kept for longer, every thread keeps it for longer. All of them together then make a thread wait for
+    half as long as they made this one wait before: that is nothing new to the program, and it does not build up.
+    """
+    others = max(1, len(sys._current_frames()) - 1)
+    seconds = min(MOST_SECONDS, waited_seconds / (2 * others))
+    return seconds if seconds >= LEAST_SECONDS else 0.0
 
 
 class _Found:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from time import monotonic, thread_time
 
-from .grip import KEPT_SECONDS, Grip, starved_seconds
+from .grip import Grip, fair_seconds, starved_seconds
 from .originals import original
 
 TURN_SECONDS, STARVED_TURN_SECONDS = 0.005, 0.03
 """Of work, in processor time, before the GIL is given away: usually, and where this thread often waits for a
-processor. Where it waits long for the GIL: `KEPT_SECONDS`."""
+processor. Where it waits long for the GIL: what is fair."""
 GRIP_AFTER_SECONDS, LONG_WAIT_SECONDS, PATIENCE_SECONDS = 0.05, 0.2, 4.0
-LONG_WAITS_REMEMBERED_SECONDS = 60.0
+LONG_WAITS_REMEMBERED_SECONDS = 30.0
 EXPECT_AFTER_SECONDS = 0.5
 
 
@@ -34,27 +34,26 @@ class Pace:
         self._patience_seconds = PATIENCE_SECONDS
         self._grip = Grip()
         self._wall, self._work = monotonic(), thread_time()
-        if waits_are_expected():
-            self._take_grip(KEPT_SECONDS)
+        self._take_grip(expected_turn_seconds())
 
     def give_way(self) -> None:
         """Let the target have the GIL, if it is time to. Raises TooBusy."""
         if thread_time() - self._work >= self._turn_seconds:
             _sleep(0)
         wall, work = monotonic(), thread_time()
-        waited = wall - self._wall - (work - self._work)
-        was_long = waited > GRIP_AFTER_SECONDS
-        if was_long and self._turn_seconds < KEPT_SECONDS:
+        idle = waited = wall - self._wall - (work - self._work)
+        was_long = idle > GRIP_AFTER_SECONDS
+        if was_long and not expected_turn_seconds():
             waited -= _newly_starved_seconds()
         if waited > LONG_WAIT_SECONDS:
             self._patience_seconds -= waited
             if self._patience_seconds < 0:
                 raise TooBusy
         if waited > GRIP_AFTER_SECONDS:
-            expect_waits()
-            self._take_grip(KEPT_SECONDS)
+            expect_waits(waited)
+            self._take_grip(expected_turn_seconds())
         elif was_long:
-            self._take_grip(STARVED_TURN_SECONDS)
+            self._take_grip(min(STARVED_TURN_SECONDS, fair_seconds(idle)))
         if was_long or work - self._work >= self._turn_seconds:
             self._wall, self._work = monotonic(), thread_time()
 
@@ -68,23 +67,25 @@ class Pace:
 
 
 _sleep = original("time", "sleep")
-_expected_until = [0.0]
-"""Until when waits for the GIL are expected to be long, as some lately were."""
+_expected = [0.0, 0.0]
+"""Until when waits for the GIL are expected to be long, as some lately were; and how long it is kept in return."""
 _starved = [0.0]
 """When that was last looked at."""
 
 
-def expect_waits() -> None:
-    """C code keeps the GIL: long waits are to come.
+def expect_waits(waited_seconds: float) -> None:
+    """C code keeps the GIL: more waits like this one are to come.
 
     Work that follows keeps the GIL from the start, instead of finding that out by waiting once more.
     """
-    _expected_until[0] = monotonic() + LONG_WAITS_REMEMBERED_SECONDS
+    seconds = fair_seconds(waited_seconds)
+    if seconds:
+        _expected[:] = monotonic() + LONG_WAITS_REMEMBERED_SECONDS, seconds
 
 
-def waits_are_expected() -> bool:
-    """Whether waits for the GIL have lately been long."""
-    return monotonic() < _expected_until[0]
+def expected_turn_seconds() -> float:
+    """How long to keep the GIL from the start; 0 where waits for it have not lately been long."""
+    return _expected[1] if monotonic() < _expected[0] else 0.0
 
 
 def _newly_starved_seconds() -> float:
@@ -97,5 +98,6 @@ def take_grip(grip: Grip) -> None:
 
     Every read and write gives the GIL away, and unless it comes back at once that costs as long a wait as the last.
     """
-    if waits_are_expected():
-        grip.begin(KEPT_SECONDS)
+    seconds = expected_turn_seconds()
+    if seconds:
+        grip.begin(seconds)

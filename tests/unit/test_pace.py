@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from memtui.agent import pace as pacing
-from memtui.agent.grip import KEPT_SECONDS, Grip, starved_seconds
+from memtui.agent.grip import MOST_SECONDS, Grip, fair_seconds, starved_seconds
 
 
 class Clocks:
@@ -20,8 +20,9 @@ class Clocks:
         monkeypatch.setattr(pacing, "monotonic", lambda: self.wall)
         monkeypatch.setattr(pacing, "thread_time", lambda: self.work)
         monkeypatch.setattr(pacing, "_sleep", self._sleep)
-        monkeypatch.setattr(pacing, "_expected_until", [0.0])
+        monkeypatch.setattr(pacing, "_expected", [0.0, 0.0])
         monkeypatch.setattr(pacing, "_starved", [0.0])
+        monkeypatch.setattr(sys, "_current_frames", lambda: {1: None, 2: None})
         monkeypatch.setattr(pacing, "starved_seconds", lambda: self.starved)
 
     def _sleep(self, seconds: float) -> None:
@@ -37,7 +38,7 @@ class Clocks:
 def work(clocks: Clocks, pace: pacing.Pace, turns: int) -> None:
     """Work for so many long turns."""
     for _ in range(turns):
-        clocks.spend(KEPT_SECONDS * 1.01)
+        clocks.spend(MOST_SECONDS * 1.01)
         pace.give_way()
 
 
@@ -65,7 +66,7 @@ def test_where_a_wait_is_long_turns_are_too(clocks: Clocks) -> None:
         clocks.spend(0.001)
         pace.give_way()
     assert clocks.sleeps in (3, 4)
-    assert sys.getswitchinterval() == pytest.approx(KEPT_SECONDS)
+    assert sys.getswitchinterval() == pytest.approx(MOST_SECONDS)
     del pace
     again = pacing.Pace()
     clocks.spend(0.05)
@@ -79,7 +80,7 @@ def test_a_wait_that_was_forced_counts_as_well(clocks: Clocks) -> None:
     clocks.wall += 0.3
     pace.give_way()
     assert clocks.sleeps == 0
-    assert sys.getswitchinterval() == pytest.approx(KEPT_SECONDS)
+    assert sys.getswitchinterval() == pytest.approx(MOST_SECONDS)
 
 
 def test_it_gives_up(clocks: Clocks) -> None:
@@ -120,3 +121,12 @@ def test_a_wait_for_the_processor_is_no_reason_to_give_up(clocks: Clocks) -> Non
 
 def test_what_the_kernel_says_of_waits_for_a_processor() -> None:
     assert 0 <= starved_seconds() < 3600
+
+
+def test_the_more_threads_there_are_the_shorter_it_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = 2
+    monkeypatch.setattr(sys, "_current_frames", lambda: dict.fromkeys(range(threads)))
+    assert [fair_seconds(waited) for waited in (0.0, 0.03, 0.05, 0.1, 0.2, 9.0)] == [0, 0, 0.025, 0.05, 0.1, 0.1]
+    threads = 9
+    assert [fair_seconds(waited) for waited in (0.3, 0.8, 9.0)] == [0.0, 0.05, 0.1]
+    assert 8 * fair_seconds(0.8) <= 0.8 / 2, "the others wait for less long than they make one wait"
