@@ -59,9 +59,12 @@ def boot(token: str, asked_at: float, expires_at: float, pid: int, place: "_Plac
         first = package.__dict__.get("loader") == token
         arrival = Arrival(first, waited if waited > _SURELY_LONG_SECONDS else 0.0)
         try:
-            channel = _open_channel(token, arrival) if place is None else _connect(*place, arrival)
+            channel = _open_channel(token, arrival) if place is None else _landing("call_on")(*place, arrival)
             if channel is not None:
-                _landing("serve")(package, token, arrival, *channel)
+                try:
+                    _landing("serve")(package, token, arrival, channel)
+                finally:
+                    channel.close_spare()
         finally:
             arrival.end()
             _exit(token, package)
@@ -186,66 +189,49 @@ def _landing(name: str) -> "Any":
     return space[name]
 
 
-def _open_channel(token: str, arrival: Arrival) -> "Optional[Tuple[Any, bytes]]":
-    """A channel that the viewer has fetched, and the agent's text."""
+class Channel:
+    """The connection to a viewer, the agent's text that came through it, and files to close after the greeting."""
+
+    def __init__(self, connection: "Any", text: bytes, spare: "Tuple[int, ...]" = ()) -> None:
+        self.connection, self.text, self._spare = connection, text, spare
+
+    def close_spare(self) -> None:
+        """Close them, once."""
+        spare, self._spare = self._spare, ()
+        for file in spare:
+            os.close(file)
+
+
+def _open_channel(token: str, arrival: Arrival) -> "Optional[Channel]":
+    """A channel that the viewer has fetched.
+
+    Between the first line of Python and the wait for the text there should be no other: a thread that wants the GIL
+    asks for it after five milliseconds, and where C code keeps it, each time that it is lost takes long.
+    """
     import _socket
 
     mine, other = _socket.socketpair()
     arrival.greet(mine)
     mark = _memory_file("memtui-%s-%d" % (token, other.fileno()))
     try:
-        _wait_at_most(mine)
+        wait_at_most(mine)
         arrival.rest()
-        text = _receive(mine, arrival)
+        text = receive(mine, arrival)
     except OSError:
         text = b""
+    if text:
+        return Channel(mine, text, (mark, other.detach()))
     os.close(mark)
     other.close()
-    if text:
-        return mine, text
     mine.close()
     return None
 
 
-def _connect(path: bytes, viewer: int, user: int, arrival: Arrival) -> "Optional[Tuple[Any, bytes]]":
-    """Call on the viewer, unless somebody else listens at its place. The channel, and the agent's text.
-
-    Removes the place (a socket alone in a directory) all the same: the viewer may have been killed.
-    """
-    import _socket
-
-    channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    try:
-        _wait_at_most(channel)
-        channel.connect(path)
-        peer = channel.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 8)
-        if peer == viewer.to_bytes(4, sys.byteorder) + user.to_bytes(4, sys.byteorder):
-            arrival.greet(channel)
-            arrival.rest()
-            text = _receive(channel, arrival)
-            if text:
-                return channel, text
-    except OSError:
-        pass
-    finally:
-        _remove(path)
-    channel.close()
-    return None
-
-
-def _wait_at_most(channel: "Any") -> None:
+def wait_at_most(channel: "Any") -> None:
     """The kernel ends its waits: with ``settimeout`` each is two calls that give the GIL away."""
     seconds = b"".join(one.to_bytes(8, sys.byteorder) for one in (int(_FETCH_SECONDS), 0))
     channel.setsockopt(1, 20, seconds)  # SOL_SOCKET, SO_RCVTIMEO
     channel.setsockopt(1, 21, seconds)  # SO_SNDTIMEO
-
-
-def _remove(path: bytes) -> None:
-    try:
-        os.unlink(path)
-        os.rmdir(os.path.dirname(path))
-    except OSError:
-        pass
 
 
 def _memory_file(name: str) -> int:
@@ -256,7 +242,7 @@ def _memory_file(name: str) -> int:
     return int(ctypes.CDLL(None).syscall(319, name.encode(), 1))
 
 
-def _receive(channel: "Any", arrival: Arrival) -> bytes:
+def receive(channel: "Any", arrival: Arrival) -> bytes:
     """One frame and nothing of what follows it; empty when the viewer went."""
     data, end = b"", 4 + _TEXT_BYTES
     while len(data) < end:

@@ -221,23 +221,23 @@ class Agent:
 
     def __init__(self, grip: Grip | None = None) -> None:
         self._lock = original("_thread", "allocate_lock")()
-        self._incoming: list[tuple[int, bool]] = []
+        self._incoming: list[tuple[int, bool, Callable[[], None]]] = []
         self._closing = False
         self._waker: tuple[int, int] | None = None
         self._viewers: list[Viewer] = []
         self._requests: Requests | None = None
         self._grip = grip or Grip()
 
-    def adopt(self, connection: Any, greeted: bool = False) -> bool:
+    def adopt(self, connection: Any, greeted: bool = False, then: Callable[[], None] = lambda: None) -> bool:
         """Take a connected socket over as one more viewer, from any thread. False when the agent is leaving.
 
-        ``greeted``: it has had its hello and a first sample already.
+        ``greeted``: it has had its hello and a first sample already. ``then`` is called after that.
         """
         with self._lock:
             if self._closing:
                 return False
             connection.setsockopt(SOL_SOCKET, SO_RCVTIMEO, _LINGER)
-            self._incoming.append((connection.detach(), greeted))
+            self._incoming.append((connection.detach(), greeted, then))
             if self._waker is not None:
                 try:
                     write(self._waker[1], b"+")
@@ -300,7 +300,7 @@ class Agent:
                 if not incoming:
                     self._closing = not self._viewers
                     return not self._closing
-            for fd, greeted in incoming:
+            for fd, greeted, then in incoming:
                 viewer = Viewer(fd)
                 self._viewers.append(viewer)
                 try:
@@ -308,6 +308,7 @@ class Agent:
                         viewer.send(encode(self._hello(requests)) + encode(requests.sample()))
                 except WireError:
                     self._drop(viewer)
+                _attempt(then)
 
     def _hello(self, requests: Requests) -> dict[str, Any]:
         return {
@@ -372,7 +373,7 @@ class Agent:
         if self._requests is not None:
             _attempt(self._requests.pauses.remove)
             self._requests = None
-        for fd, _ in incoming:
+        for fd, _, _ in incoming:
             _attempt(hang_up, fd)
         for fd in waker:
             _attempt(close, fd)

@@ -13,9 +13,9 @@ from .originals import original
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Tuple
+    from typing import Any, Optional, Tuple
 
-    from .bootstrap import Arrival
+    from .bootstrap import Arrival, Channel, receive, wait_at_most
 
 _LOAD_SECONDS = 15.0
 _VERSION = 1
@@ -70,43 +70,81 @@ def _frame(content: "Any") -> bytes:
     return len(text).to_bytes(4, "big") + text.encode("ascii")
 
 
-def serve(package: "Any", token: str, arrival: "Arrival", channel: "Any", text: bytes) -> None:
+def call_on(path: bytes, viewer: int, user: int, arrival: "Arrival") -> "Optional[Channel]":
+    """Call on the viewer, unless somebody else listens at its place.
+
+    Removes the place (a socket alone in a directory) all the same: the viewer may have been killed.
+    """
+    import _socket
+
+    channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        wait_at_most(channel)
+        channel.connect(path)
+        peer = channel.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 8)
+        if peer == viewer.to_bytes(4, sys.byteorder) + user.to_bytes(4, sys.byteorder):
+            arrival.greet(channel)
+            arrival.rest()
+            text = receive(channel, arrival)
+            if text:
+                return Channel(channel, text)
+    except OSError:
+        pass
+    finally:
+        _remove(path)
+    channel.close()
+    return None
+
+
+def _remove(path: bytes) -> None:
+    try:
+        os.unlink(path)
+        os.rmdir(os.path.dirname(path))
+    except OSError:
+        pass
+
+
+def serve(package: "Any", token: str, arrival: "Arrival", channel: "Channel") -> None:
     """Join the agent or become it; of several that come at once, one loads the modules and the others wait for it."""
     end = time.time() + _LOAD_SECONDS
     while not _join(package, channel) and time.time() < end:
         if package.__dict__.setdefault("loader", token) == token:
             if "agent" not in package.__dict__:
-                _become(package, arrival, channel, text)
+                _become(package, arrival, channel)
                 return
             del package.loader
         original("time", "sleep")(0.01)
 
 
-def _become(package: "Any", arrival: "Arrival", channel: "Any", text: bytes) -> None:
-    parts = text.split(b"\0")
+def _become(package: "Any", arrival: "Arrival", channel: "Channel") -> None:
     try:
-        for name, source in zip(parts[::2], parts[1::2]):
-            _load(package, name.decode(), source)
-            arrival.look()
+        _load_all(package, arrival, channel)
         package.agent = package.core.Agent(arrival.pass_on(package))
     finally:
         del package.loader
         arrival.end()
     try:
-        package.agent.adopt(channel, arrival.greeted)
+        package.agent.adopt(channel.connection, arrival.greeted, channel.close_spare)
         package.agent.run()
     finally:
         del package.agent
 
 
-def _join(package: "Any", channel: "Any") -> bool:
+def _join(package: "Any", channel: "Channel") -> bool:
     """Hand the channel to the agent that is here already; waits for one that is just leaving."""
     end = time.time() + 5.0
     while "agent" in package.__dict__ and time.time() < end:
-        if package.agent.adopt(channel):
+        if package.agent.adopt(channel.connection, then=channel.close_spare):
             return True
         original("time", "sleep")(0.01)
     return False
+
+
+def _load_all(package: "Any", arrival: "Arrival", channel: "Channel") -> None:
+    parts, channel.text = channel.text.split(b"\0"), b""
+    for name, source in zip(parts[::2], parts[1::2]):
+        _load(package, name.decode(), source)
+        arrival.look()
 
 
 def _load(package: "Any", name: str, source: bytes) -> None:

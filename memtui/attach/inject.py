@@ -24,7 +24,7 @@ from memtui.protocol import Frame
 
 _STARTED = ("started", "queued", "queued-without-code", "started-by-gdb", "queued-by-gdb", "asked")
 _DEADLINE_SECONDS = 8.0
-_ANSWER_SECONDS, _LEAST_ANSWER_SECONDS = 9.5, 4.0
+_ANSWER_SECONDS, _LEAST_ANSWER_SECONDS = 9.5, 1.0
 """From the beginning of the attach to the agent's greeting, and at least from the connection on."""
 _READY_SECONDS = 3.0
 

@@ -40,10 +40,12 @@ print(caller.recv(1))
 CALLING_AS_AGENT = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from memtui.agent import bootstrap
+from memtui.agent import bootstrap, landing
 print("ready", flush=True)
 path, pid, uid = sys.stdin.readline().split()
-print(bootstrap._connect(path.encode(), int(pid), int(uid), bootstrap.Arrival(False)))
+for name in ("Channel", "receive", "wait_at_most"):
+    setattr(landing, name, getattr(bootstrap, name))
+print(landing.call_on(path.encode(), int(pid), int(uid), bootstrap.Arrival(False)))
 """
 LISTENING = """
 import os, sys
