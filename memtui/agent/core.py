@@ -257,28 +257,24 @@ class Agent:
         self._leave()
 
     def _serve(self, requests: Requests) -> None:
-        grip = self._grip
-        take_grip(grip)
+        take_grip(self._grip)
         reader, writer = self._waker = pipe()
         set_blocking(reader, False)
         set_blocking(writer, False)
-        poll = original("select", "poll")
         while self._welcome(requests):
-            ready = poll()
-            ready.register(reader, _IN)
-            for viewer in self._viewers:
-                ready.register(viewer.fd, _IN * viewer.wants_to_read() | _OUT * viewer.pending)
-            milliseconds = self._wait_milliseconds(monotonic(), requests.native.due())
-            events = self._linger(ready, milliseconds)
-            take_grip(grip)
+            events = self._wait(self._wait_milliseconds(monotonic(), requests.native.due()))
+            take_grip(self._grip)
             requests.native.tick()
             if events.get(reader):
                 read(reader, 4096)
             for viewer in list(self._viewers):
                 self._turn(requests, viewer, events.get(viewer.fd, 0))
 
-    def _linger(self, ready: Any, milliseconds: int | None) -> dict[int, int]:
-        """Wait. A viewer that was answered asks again soon: where the GIL is kept it is let go of a little later."""
+    def _wait(self, milliseconds: int | None) -> dict[int, int]:
+        """What has happened to which file. None: for as long as it takes.
+
+        A viewer that was answered asks again soon: where the GIL is kept it is let go of a little later.
+        """
         if self._grip.held and (milliseconds is None or milliseconds > _LINGER_MILLISECONDS):
             lone = self._viewers[0] if len(self._viewers) == 1 else None
             if lone is not None and not lone.pending and lone.wants_to_read():
@@ -287,9 +283,19 @@ class Agent:
                         return {}
                 except WireError:
                     return {lone.fd: _GONE}
-            elif events := dict(ready.poll(_LINGER_MILLISECONDS)):
+            elif events := self._poll(_LINGER_MILLISECONDS):
                 return events
+            milliseconds = None if milliseconds is None else milliseconds - _LINGER_MILLISECONDS
         self._grip.end()
+        return self._poll(milliseconds)
+
+    def _poll(self, milliseconds: int | None) -> dict[int, int]:
+        # Imported only here: where the program has no use for it, that reads files.
+        ready = original("select", "poll")()
+        for viewer in self._viewers:
+            ready.register(viewer.fd, _IN * viewer.wants_to_read() | _OUT * viewer.pending)
+        if self._waker is not None:
+            ready.register(self._waker[0], _IN)
         return dict(ready.poll(milliseconds))
 
     def _welcome(self, requests: Requests) -> bool:
