@@ -13,7 +13,7 @@ import sys
 import time
 
 from .grip import Grip, fair_seconds, starved_seconds
-from .originals import original
+from .originals import forget_thread, original
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,21 +55,28 @@ def boot(token: str, asked_at: float, expires_at: float, pid: int, place: "_Plac
         package = _enter(token, pid) if time.time() < expires_at and os.getpid() == pid else None
         if package is None:
             return
-        waited = time.time() - asked_at
-        first = package.__dict__.get("loader") == token
-        arrival = Arrival(first, waited if waited > _SURELY_LONG_SECONDS else 0.0)
         try:
-            channel = _open_channel(token, arrival) if place is None else _landing("call_on")(*place, arrival)
-            if channel is not None:
-                try:
-                    _landing("serve")(package, token, arrival, channel)
-                finally:
-                    channel.close_spare()
+            _receive_viewer(package, token, time.time() - asked_at, place)
         finally:
-            arrival.end()
             _exit(token, package)
     except BaseException:
         return
+    finally:
+        forget_thread()  # what the program runs at imports and audit events may ask for it
+
+
+def _receive_viewer(package: "Any", token: str, waited: float, place: "_Place") -> None:
+    first = package.__dict__.get("loader") == token
+    arrival = Arrival(first, waited if waited > _SURELY_LONG_SECONDS else 0.0)
+    try:
+        channel = _open_channel(token, arrival) if place is None else _landing("call_on")(*place, arrival)
+        if channel is not None:
+            try:
+                _landing("serve")(package, token, arrival, channel)
+            finally:
+                channel.close_spare()
+    finally:
+        arrival.end()
 
 
 # The import lock is the one lock of the process that a fork waits for and that gevent does not replace.

@@ -63,6 +63,9 @@ HARMLESS_WAITS: Mapping[int, str] = {
 INTERRUPTED_FOR_C_CODE: Collection[int] = frozenset(
     {4, 22, 137, 192, 193, 202, 203, 206, 207, 211, 212, 242, 243, 292, 441}
 )
+# write, writev, sendfile, vmsplice, splice, tee, sendto, sendmsg, sendmmsg
+SENDING: Mapping[int, int] = {64: 2, 66: -1, 71: 3, 75: -1, 76: 4, 77: 2, 206: 2, 211: -1, 269: -1}
+RECEIVING: Mapping[int, int] = {207: 3, 212: 2}  # recvfrom, recvmsg
 
 
 def stack_pointer(raw: bytes) -> int:

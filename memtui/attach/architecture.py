@@ -36,6 +36,10 @@ class Architecture(Protocol):
     """Calls in which a thread sleeps outside of any allocator."""
     INTERRUPTED_FOR_C_CODE: Collection[int]
     """Waits that C code may see end with EINTR after a stop (Python itself goes on waiting, PEP 475)."""
+    SENDING: Mapping[int, int]
+    """Calls that end with a part sent when they are stopped on the way; which argument is the size, -1 for none."""
+    RECEIVING: Mapping[int, int]
+    """Calls that end with a part received when they are to wait for all; which argument are the flags."""
 
     def stack_pointer(self, raw: bytes) -> int:
         """Where the thread's stack ends."""

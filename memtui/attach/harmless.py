@@ -11,26 +11,38 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_NEVER = 9
+_CUT_SHORT, _NEVER = 3, 9
+_WHOLE_BYTES = 4096
+"""So much is sent whole or not at all (PIPE_BUF)."""
+_MSG_WAITALL = 0x100
 ASLEEP, RUNNING, C_CODE_MAY_SEE, NEVER = 0, 1, 2, _NEVER
 """How harmless it is to stop a thread and have it make one system call: see :func:`rank_for_one_call`."""
 
 
-def candidates(pid: int, route: str, most: int) -> list[int]:
-    """The threads to try on a route ("auto", "thread", "no-exec"), most harmless first."""
+def candidates(pid: int, route: str, most: int, may_cut_short: bool = False) -> list[int]:
+    """The threads to try on a route ("auto", "thread", "no-exec"), most harmless first.
+
+    Those that are sending, or waiting for all of something, only when that ``may_cut_short``.
+    """
+    worst = _CUT_SHORT if may_cut_short else _CUT_SHORT - 1
     if route == "no-exec":
-        return [pid]
+        return [pid] if rank(pid, pid) != _CUT_SHORT or may_cut_short else []
     # Signals for the process as a whole go to its main thread, where Python waits for them: others are taken first.
     ranked = sorted((rank(pid, tid), tid == pid, tid) for tid in map(int, os.listdir(f"/proc/{pid}/task")))
     sleeping_only = route == "thread"
-    return [tid for one, _, tid in ranked if one < _NEVER and not (one == 1 and sleeping_only)][:most]
+    return [tid for one, _, tid in ranked if one <= worst and not (one == 1 and sleeping_only)][:most]
+
+
+def cuts_short(pid: int) -> bool:
+    """Whether the main thread is left out for that reason now."""
+    return rank(pid, pid) == _CUT_SHORT
 
 
 def rank(pid: int, tid: int) -> int:
     """How harmless it is to borrow a thread now, as far as can be seen without stopping it.
 
     0 asleep where the kernel restarts the call, 1 the running main thread, 2 asleep where C code may see EINTR,
-    9 not to be touched.
+    3 asleep where the call may end having done a part of its work, 9 not to be touched.
     """
     running = 1 if tid == pid else _NEVER
     try:
@@ -42,6 +54,8 @@ def rank(pid: int, tid: int) -> int:
     if not fields or fields[0] in ("running", "-1"):
         return running
     number = int(fields[0])
+    if _is_cut_short(fields):
+        return _CUT_SHORT if number in arch.HARMLESS_WAITS or tid == pid else _NEVER
     if number == arch.SYS_FUTEX and int(fields[2], 16) & 0x7F != arch.FUTEX_WAIT_BITSET:
         return running
     if number not in arch.HARMLESS_WAITS:
@@ -55,7 +69,8 @@ def rank_for_one_call(pid: int, tid: int) -> int:
     """How harmless it is to stop a thread and have it make one system call, which needs no lock and no memory.
 
     ASLEEP where the kernel restarts the call, RUNNING (or in a call not known to be one of the others),
-    C_CODE_MAY_SEE that its wait was interrupted, NEVER: it does not stop now, or would get a false result.
+    C_CODE_MAY_SEE that its wait was interrupted, or its program that a part was done, NEVER: it does not stop now, or
+    would get a false result.
     """
     try:
         if thread_state(pid, tid) in "DZX":
@@ -68,9 +83,21 @@ def rank_for_one_call(pid: int, tid: int) -> int:
     number = int(fields[0])
     if number == arch.SYS_RT_SIGTIMEDWAIT and int(fields[3], 16):
         return NEVER
-    if number in arch.INTERRUPTED_FOR_C_CODE:
+    if number in arch.INTERRUPTED_FOR_C_CODE or _is_cut_short(fields):
         return C_CODE_MAY_SEE
     return ASLEEP if number in arch.HARMLESS_WAITS else RUNNING
+
+
+def _is_cut_short(fields: list[str]) -> bool:
+    """Whether the call, as ``/proc/PID/task/TID/syscall`` tells it, ends early where it was stopped on the way.
+
+    It says how much was sent or received; programs may take it that this was all.
+    """
+    number, arguments = int(fields[0]), fields[1:]
+    if number in arch.RECEIVING:
+        return bool(int(arguments[arch.RECEIVING[number]], 16) & _MSG_WAITALL)
+    size = arch.SENDING.get(number)
+    return size is not None and (size < 0 or int(arguments[size], 16) > _WHOLE_BYTES)
 
 
 def slices(pid: int, tid: int) -> int | None:

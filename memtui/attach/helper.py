@@ -38,6 +38,7 @@ _ANY_ADDRESS, _NO_FILE = 0, (1 << 64) - 1
 _PENDING_PATIENCE_SECONDS = 0.5
 _THREAD_PATIENCE_SECONDS = 3.0
 _THREADS_TRIED = 12
+_BETTER_MOMENT_SECONDS, _LOOK_SECONDS, _LOOKS = 0.3, 0.00003, 3
 _REFUSALS_BELIEVED = 3
 _REFUSAL_PAUSE_SECONDS = 0.005
 
@@ -153,7 +154,7 @@ def attempt(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Try the threads of the target in order of harmlessness; the first that serves is used."""
     reasons: list[str] = []
     try:
-        for tid in harmless.candidates(plan["pid"], plan["route"], _THREADS_TRIED):
+        for tid in _candidates(plan):
             try:
                 return _attempt_with(plan, tid)
             except outcome.NotNowError as error:
@@ -171,6 +172,24 @@ def attempt(plan: Mapping[str, Any]) -> dict[str, Any]:
     except outcome.AttemptError as error:
         return {"outcome": error.outcome, "reason": str(error)}
     return {"outcome": "busy", "reason": "; ".join(dict.fromkeys(reasons)) or "no thread is at a harmless point"}
+
+
+def _candidates(plan: Mapping[str, Any]) -> list[int]:
+    """Threads to be tried. Those that are sending are left out for a moment, unless the plan says otherwise.
+
+    Whenever such a thread sends a little more it looks as if it ran. So the main thread, the only one that may be
+    borrowed while it runs, is looked at repeatedly.
+    """
+    pid, may_cut_short = plan["pid"], plan.get("may_cut_short", False)
+    end, looks = time.monotonic() + _BETTER_MOMENT_SECONDS, 0
+    while True:
+        found = harmless.candidates(pid, plan["route"], _THREADS_TRIED, may_cut_short)
+        sending = not may_cut_short and harmless.cuts_short(pid)
+        looks = 0 if sending else looks + 1
+        sure = found if looks >= _LOOKS else [tid for tid in found if tid != pid]
+        if sure or not (found or sending) or time.monotonic() > end:
+            return sure
+        time.sleep(_LOOK_SECONDS)
 
 
 def _attempt_with(plan: Mapping[str, Any], tid: int) -> dict[str, Any]:

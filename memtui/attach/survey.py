@@ -60,7 +60,7 @@ def _not_run(plan: dict[str, Any]) -> dict[str, Any]:
 def find_entry(pid: int) -> Entry:
     """The thread that the first attempt would borrow, and the kind of channel. Raises TargetDiedError."""
     with reading(pid, "threads"):
-        threads = harmless.candidates(pid, "auto", 1)
+        threads = harmless.candidates(pid, "auto", 1, may_cut_short=True)
     thread = threads[0] if threads else None
     sleeps = thread is not None and harmless.rank(pid, thread) != _RUNNING
     return Entry(thread, sleeps, can_fetch(), mode(pid) > 0, may_read_filters())

@@ -5,6 +5,7 @@ A way is found out whole before the target is touched. Its routes are tried in t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
@@ -21,6 +22,8 @@ RunHelper = Callable[[dict[str, Any]], dict[str, Any]]
 _QUEUED_PATIENCE_SECONDS = 0.3
 _QUEUED_BY_GDB_PATIENCE_SECONDS = 1.0
 _PAUSE_SECONDS = 0.02
+_SENDING_PATIENCE_SECONDS = 2.5
+"""A program all of whose threads are still in the middle of sending is then stuck there: it is interrupted in it."""
 _AT_BREAKPOINT_SECONDS = 10.0
 _UNTIL_THE_END = 3600.0
 
@@ -91,6 +94,7 @@ class ByPtrace:
 
     def __init__(self, plan: dict[str, Any], run_helper: RunHelper) -> None:
         self._plan, self._run_helper = plan, run_helper
+        self._cuts_short_at = time.monotonic() + _SENDING_PATIENCE_SECONDS
 
     def in_main_thread(self, route: str) -> bool:
         """Only without executable memory."""
@@ -98,7 +102,8 @@ class ByPtrace:
 
     def start(self, route: str, source: str) -> dict[str, Any]:
         """One run of the helper."""
-        return self._run_helper(self._plan | {"route": route, "source": source})
+        may_cut_short = time.monotonic() > self._cuts_short_at
+        return self._run_helper(self._plan | {"route": route, "source": source, "may_cut_short": may_cut_short})
 
     def patience_seconds(self, outcome: str) -> float:
         """Without code nothing but the main thread can bring the agent."""

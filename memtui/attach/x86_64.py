@@ -62,6 +62,9 @@ INTERRUPTED_FOR_C_CODE: Collection[int] = frozenset(
     {42, 43, 44, 45, 46, 47, 65, 128, 208, 220, 232, 281, 288, 299, 333, 441}
 )
 """Waits that C code may see end with EINTR after a stop (Python itself goes on waiting, PEP 475)."""
+# write, writev, sendfile, sendto, sendmsg, splice, tee, vmsplice, sendmmsg
+SENDING: Mapping[int, int] = {1: 2, 20: -1, 40: 3, 44: 2, 46: -1, 275: 4, 276: 2, 278: -1, 307: -1}
+RECEIVING: Mapping[int, int] = {45: 3, 47: 2}  # recvfrom, recvmsg
 
 
 def unpack(raw: bytes) -> dict[str, int]:

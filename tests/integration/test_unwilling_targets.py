@@ -1,0 +1,62 @@
+"""Programs that look at, or forbid, what the agent does in them: it leaves them as they were all the same."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from attach_driver import ask, leave, tasks, wait_until
+from interpreters import Interpreter
+
+from memtui.attach import inject
+from memtui.attach.inject import attach_agent
+from memtui.errors import RefusedError
+
+PROGRAM = """
+import json, sys, threading
+def name_the_thread(*_):
+    threading.current_thread().name
+def refuse(event, *_):
+    name_the_thread()
+    if event == "sys._current_frames":
+        raise RuntimeError(event)
+sys.addaudithook({hook})
+while True:
+    print(json.dumps([[one.name for one in threading.enumerate()], [one for one in sys.modules if "memtui" in one]]))
+    sys.stdin.readline()
+"""
+AS_BEFORE = [["MainThread"], []]
+
+
+@contextmanager
+def program(interpreter: Interpreter, hook: str) -> Iterator[subprocess.Popen[str]]:
+    command = [interpreter.path, "-u", "-c", PROGRAM.format(hook=hook)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert json.loads(process.stdout.readline()) == AS_BEFORE
+            yield process
+            wait_until(lambda: len(tasks(process.pid)) == 1, "the agent's threads end")
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline()) == AS_BEFORE
+        finally:
+            process.kill()
+
+
+def test_an_audit_hook_that_names_the_thread(interpreter: Interpreter) -> None:
+    with program(interpreter, "name_the_thread") as process:
+        viewers = [attach_agent(process.pid), attach_agent(process.pid)]
+        for viewer in viewers:
+            ask(viewer, "types")
+            leave(viewer)
+
+
+def test_an_audit_hook_that_refuses(interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inject, "_DEADLINE_SECONDS", 1.0)
+    with program(interpreter, "refuse") as process, pytest.raises(RefusedError):
+        attach_agent(process.pid)
