@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from memtui.cli.auto import attendants
-from memtui.cli.options import add_dashboard_options, check_options, process_id
+from memtui.cli.options import add_dashboard_options, check_options, given_process_id, process_id
 from memtui.errors import EXIT_OK, EXIT_TARGET_DIED, UsageError
 
 HELP = "the dashboard on a running process"
@@ -52,7 +52,7 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Nam
     """Arguments of this command. In ``--trace 4242`` the number is the process, as it is the only one."""
     args = parser.parse_args(arguments)
     if args.pid is None and "--trace" in arguments and arguments[-1] != "--trace":
-        args.pid, args.trace = process_id(str(args.trace)), 1
+        args.pid, args.trace = given_process_id(str(args.trace)), 1
     if args.pid is None:
         parser.error("the PID of a process is missing")
     check_options(args, agent=args.agent)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from memtui.cli.alerts import add_alert_options, complain_of
 from memtui.cli.auto import attendants
-from memtui.cli.options import native_window, process_id
+from memtui.cli.options import given_process_id, native_window
 from memtui.cli.program import DEMO, Kind, Program, command_line, split
 from memtui.errors import UsageError
 from memtui.model.native import NATIVE_SECONDS, NATIVE_SLOWDOWN
@@ -77,7 +77,7 @@ def parse_watch(parser: argparse.ArgumentParser, arguments: list[str], command: 
         )
     if args.python is not None and (is_process or program.kind is Kind.COMMAND):
         raise UsageError("--python goes with a script or -m only.", next_step="Leave it out.")
-    args.pid = process_id(program.words[0]) if is_process else None
+    args.pid = given_process_id(program.words[0]) if is_process else None
     args.program = program
     return args
 

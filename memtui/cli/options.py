@@ -111,3 +111,11 @@ def process_id(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) < 2**31):
         raise argparse.ArgumentTypeError(f"{text!r} is not a process id (find it with: memtui ps)")
     return int(text)
+
+
+def given_process_id(text: str) -> int:
+    """A process id among words that argparse does not look at. Raises UsageError."""
+    try:
+        return process_id(text)
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
