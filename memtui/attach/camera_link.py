@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from memtui import paths
+from memtui.attach.copy_guards import stopped_refusal
 from memtui.errors import MemtuiError, RefusedError, TargetDiedError
 
 _HELPER = "from memtui.attach.camera import main; main()"
@@ -90,8 +91,7 @@ class CameraLink:
         if outcome == "replaced":
             return RefusedError(f"Process {pid} replaced its program (exec) just now.", next_step="Try again.")
         if outcome == "stopped":
-            why = "Its user has stopped it, so its memory does not change: it can be read as it is."
-            return RefusedError(f"Process {pid} is stopped.", why=why)
+            return stopped_refusal(pid, f"Process {pid} is stopped.")
         if outcome == "refused":
             doctor = f"What is in the way says: memtui doctor {pid}"
             return RefusedError(f"Process {pid} cannot be traced: {reason}.", next_step=doctor)

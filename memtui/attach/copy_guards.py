@@ -31,7 +31,7 @@ _PROCESSES = 2
 _SECCOMP_STRICT, _SECCOMP_FILTER = 1, 2
 _CAP_SYS_ADMIN = 21
 _OVERCOMMIT = Path("/proc/sys/vm/overcommit_memory")
-_OTHERWISE = "It can still be read while it is stopped."
+_OTHERWISE = "It can still be read while it is stopped: memtui snapshot --hold."
 
 
 def predict_stop_seconds(pid: int) -> float:
@@ -54,8 +54,7 @@ def check_can_photograph(
     """
     check_can_stop(pid, experimental)
     if is_stopped(pid):
-        why = "Its user has stopped it, so its memory does not change: it can be read as it is."
-        raise RefusedError(f"Process {pid} needs no copy.", why=why)
+        raise stopped_refusal(pid, f"Process {pid} needs no copy.")
     status = _status(pid)
     _check_shadow_stack(pid, status)
     _check_seccomp(pid)
@@ -85,6 +84,15 @@ def is_stopped(pid: int) -> bool:
     """Whether its user has stopped it (Ctrl-Z, SIGSTOP). Raises TargetDiedError."""
     with ProcessReader(pid) as process:
         return process.state() == "T"
+
+
+def stopped_refusal(pid: int, what: str) -> RefusedError:
+    """Why a process that its user has stopped is not copied, and what to do instead."""
+    return RefusedError(
+        what,
+        why="Its user has stopped it, so its memory does not change: it can be read as it is.",
+        next_step=f"Do that: memtui snapshot --hold {pid}. Or continue it first: kill -CONT {pid}.",
+    )
 
 
 def suspends_seccomp(pid: int) -> bool:

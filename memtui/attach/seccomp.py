@@ -30,8 +30,11 @@ NEEDED = {
     },
 }  # fmt: skip
 """What bringing the agent in, and the agent itself, call beside what every Python calls all the time."""
+_INDISPENSABLE = ("memfd_create", "socketpair", "pipe2", "poll", "ppoll", "sendto", "recvfrom")
+"""Of these, those without which there is no agent. (``clone`` is judged by its arguments: the call itself tells.)"""
 _STRICT = 1
 _CAP_SYS_ADMIN = 21
+_OTHERWISE = "Watch it from outside with --observe-only."
 
 
 def mode(pid: int) -> int:
@@ -41,7 +44,10 @@ def mode(pid: int) -> int:
 
 
 def check_filter(pid: int) -> None:
-    """Raise RefusedError when the filter of ``pid`` would end it for what the agent needs; unread filters pass."""
+    """Raise RefusedError when the filter of ``pid`` would end it for what the agent needs, or withholds that from it.
+
+    Filters that cannot be read pass.
+    """
     needed = NEEDED.get(os.uname().machine, {})
     found = verdicts(pid, needed.values()) or {}
     fatal = [name for name, number in needed.items() if found.get(number) in HARMFUL]
@@ -49,7 +55,14 @@ def check_filter(pid: int) -> None:
         raise RefusedError(
             f"The agent cannot live in process {pid}.",
             why=f"A filter of its system calls (seccomp) would end it for {', '.join(fatal)}.",
-            next_step="Watch it from outside with --observe-only.",
+            next_step=_OTHERWISE,
+        )
+    withheld = [name for name in _INDISPENSABLE if found.get(needed.get(name, -1)) == "errno"]
+    if withheld:
+        raise RefusedError(
+            f"The agent cannot live in process {pid}.",
+            why=f"A filter of its system calls (seccomp) refuses {', '.join(withheld)} to it.",
+            next_step=_OTHERWISE,
         )
 
 

@@ -166,7 +166,8 @@ class AgentPort:
             others = wire.number(attached.hello, "viewers") - 1
             joined = f"; {others} other viewer{'s' if others > 1 else ''} there already" if others > 0 else ""
             stopped = format_seconds(attached.stop_seconds)
-            self._emit(m.Noted(EventKind.INFO, f"Agent in: one thread was stopped for {stopped}{joined}"))
+            who = "the process" if entry_cost(self._via) else "one thread"
+            self._emit(m.Noted(EventKind.INFO, f"Agent in: {who} was stopped for {stopped}{joined}"))
             self._conversation = Conversation(
                 attached, self._interval_seconds, self._emit, self._clock, self._slowdown
             )

@@ -65,6 +65,15 @@ def test_a_filter_that_would_end_the_process_keeps_the_agent_out(name: str, acti
         assert process.poll() is None
 
 
+@pytest.mark.parametrize("name", ["memfd_create", "socketpair", "pipe2"])
+def test_a_filter_that_withholds_what_the_agent_needs_is_named_at_once(name: str) -> None:
+    with filtered(sys.executable, "sleep", (CALLS[name], ERRNO)) as process:
+        with pytest.raises(RefusedError, match=rf"\(seccomp\) refuses {name} to it\. Watch it from outside"):
+            attach_agent(process.pid)
+        assert tracer(process.pid) == 0
+        assert process.poll() is None
+
+
 @pytest.mark.parametrize("one", SOME, ids=str)
 def test_another_filter_does_not(one: Interpreter) -> None:
     with filtered(one.path, "sleep", (UNUSED, KILL), (CALLS["clone3"], 0x00050026)) as process:

@@ -239,7 +239,8 @@ def test_nobody_is_held_for_ever(busy: Counter) -> None:
 def test_what_its_user_has_stopped_is_read_as_it_is(busy: Counter) -> None:
     os.kill(busy.pid, signal.SIGSTOP)
     assert reached(lambda: busy.state() == "T")
-    with pytest.raises(RefusedError, match="needs no copy"), photograph(busy.pid):
+    remedy = rf"needs no copy.* memtui snapshot --hold {busy.pid}\."
+    with pytest.raises(RefusedError, match=remedy), photograph(busy.pid):
         pass
     with stopped(busy.pid) as photo:
         assert seen(photo, busy) == busy.count()

@@ -328,6 +328,10 @@ def test_the_status_says_what_the_next_rung_adds_and_costs(last: State, bare: St
     assert "next: " in shown
     assert "agent adds" in shown
     assert "1 ms" in shown
+    by_gdb = text(process.status(replace(outside, entry_cost="gdb stops it."), width))
+    assert "gdb" in by_gdb
+    assert "0.1 to 1 s" in by_gdb
+    assert "1 ms" not in by_gdb
     tracing_off = text(process.status(replace(bare, rung=Rung.AGENT), width))
     assert "tracing adds" in tracing_off
     assert "times slower" in tracing_off

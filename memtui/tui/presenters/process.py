@@ -27,6 +27,11 @@ _NEXT_RUNG = (
     "next: agent adds lines and gc, costs a stop of ~1 ms",
     "next: agent adds lines, gc; ~1 ms stop",
 )
+_NEXT_RUNG_BY_GDB = (
+    "next: the agent adds the lines that allocate, gc pauses, forced gc; gdb stops the process for 0.1 to 1 s",
+    "next: agent adds lines and gc; gdb stops it for 0.1 to 1 s",
+    "next: agent, by gdb; 0.1 to 1 s stop",
+)
 _TRACING = (
     "next: tracing adds the lines that allocate; such code runs 2 to 13 times slower",
     "next: tracing adds lines; 2 to 13 times slower",
@@ -107,7 +112,7 @@ def _next_step(state: State, room: int) -> Line:
         return ()
     texts: tuple[str, ...] = ()
     if state.rung is Rung.OBSERVE:
-        texts = _NEXT_RUNG
+        texts = _NEXT_RUNG_BY_GDB if state.entry_cost else _NEXT_RUNG
     elif state.rung is Rung.AGENT and not (state.tracing and state.tracing.on):
         texts = _TRACING
     fitting = next((text for text in texts if cell_len(text) + 2 <= room), "")
