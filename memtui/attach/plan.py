@@ -33,6 +33,8 @@ _PIECE_BYTES, _OVERLAP_BYTES = 128 * 1024, 64
 _FUTURE = "from __future__ import annotations\n"
 _NO_CODE = re.compile(r'^from \..*\n|^ *#.*\n|^ *"""(?s:.*?)"""\n|^\n', re.MULTILINE)
 """In the bootstrap: imports of what comes before, comments, docstrings, empty lines."""
+_FILE = "<memtui-agent bootstrap>"
+"""The agent leaves out what files allocate whose names begin like this (``OWN_FILE`` in its tracing module)."""
 LIFETIME_SECONDS = 12.0
 """How long a queued start stays valid: later it does nothing when it finally runs."""
 
@@ -84,9 +86,11 @@ def bootstrap_source(
     """
     first = "start" if in_main_thread else "boot"
     code = "".join(_bare(name) for name in ("originals", "grip", "bootstrap"))
-    code += f"_TEXT_BYTES, _LANDING = {len(agent_text())}, {_bare('landing')!a}\n"
+    code += f"_TEXT_BYTES, _LATER = {len(agent_text())}, {_bare('landing')!a}\n"
+    code += f"_LANDING = {'exec(' + _as_own('_LATER') + ')'!r}\n"
     code += f"{first}({token!r}, {asked_at!r}, {asked_at + lifetime_seconds!r}, {inner_pid}, {place!r})\n"
-    run = f'__import__("builtins").exec({code!a}, {{"__name__": "_memtui_bootstrap"}})'
+    space = f'{{"__name__": "_memtui_bootstrap", "_CODE": {code!a}}}'
+    run = f'__import__("builtins").exec({_as_own("_CODE")}, {space})'
     return f"try:\n {run}\nexcept BaseException:\n pass\n"
 
 
@@ -98,6 +102,16 @@ def agent_text() -> bytes:
     """
     texts = ((name, _text(name).replace(_FUTURE, "\n", 1)) for name in AGENT_MODULES)
     return "\0".join(part for one in texts for part in one).encode()
+
+
+def _as_own(name: str) -> str:
+    """Code for ``exec`` that runs the text of that global name, with the file name of the agent.
+
+    What text from nowhere allocates would count for a line of the program's in tracemalloc. Compiling counts for the
+    line that asks for it, so that one is renamed as well.
+    """
+    run = f"exec(compile({name}, {_FILE!r}, 'exec'), globals())"
+    return f"(lambda: {run}).__code__.replace(co_filename={_FILE!r})"
 
 
 def _bare(name: str) -> str:

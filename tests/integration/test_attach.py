@@ -67,6 +67,17 @@ def shape(frame: Any) -> Any:
     return {name: shape(part) for name, part in frame.items()} if isinstance(frame, dict) else None
 
 
+def test_what_its_first_lines_allocate_does_not_count_for_the_program(interpreter: Interpreter) -> None:
+    with target(interpreter, "sleep", "env", "PYTHONTRACEMALLOC=1") as one:
+        first, second = attach_agent(one.pid), attach_agent(one.pid)
+        reply = ask(first, "allocations", by="line", limit=20000)
+        files = [(reply["files"][frames[0][0]], size) for size, _, frames in reply["groups"]]
+        assert not [file for file, _ in files if "memtui" in file]
+        assert sum(size for file, size in files if file == "<string>") < 16 * 1024
+        leave(first)
+        leave(second)
+
+
 def test_in_a_busy_process_with_threads(interpreter: Interpreter) -> None:
     with target(interpreter, "threads") as one:
         before = one.traces()
