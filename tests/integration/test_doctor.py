@@ -84,6 +84,7 @@ def test_a_fit_process(capfd: pytest.CaptureFixture[str], interpreter: Interpret
         assert available(document)[:3] == ["process", "observe", "agent"]
         assert document["target"]["python"] == ".".join(map(str, interpreter.version))
         assert any(f"thread {process.pid}, which sleeps" in one for one in document["attaching"])
+        assert any("MiB of RSS" in one and "may keep" in one for one in document["attaching"])
         assert process.poll() is None
         assert len(tasks(process.pid)) == 1
         assert main.run(["doctor", str(process.pid)]) == 0
