@@ -80,7 +80,7 @@ class _Attempts:
         self._seconds = _DEADLINE_SECONDS + way.more_seconds
         self._end = time.monotonic() + self._seconds
         self._asked_at, self._lifetime_seconds = time.time(), LIFETIME_SECONDS + way.more_seconds
-        self._reason = ""
+        self._reason, self._failed = "", False
         self.route = ""
         self.stop_seconds = 0.0
 
@@ -96,9 +96,14 @@ class _Attempts:
             route = self._way.after(route, outcome)
         raise RefusedError(
             f"The agent could not be put into {self._pid} within {self._seconds:.0f} s.",
-            why=f"Its threads reached no point at which Python code can run ({self._reason or 'long calls in C'}).",
+            why=self._why(),
             next_step="The process is unharmed and can still be observed; try again when it is less busy.",
         )
+
+    def _why(self) -> str:
+        if self._failed:
+            return f"{self._reason[:1].upper()}{self._reason[1:]}."
+        return f"Its threads reached no point at which Python code can run ({self._reason or 'long calls in C'})."
 
     def _attempt(self, route: str) -> str:
         """One try. Returns its outcome; raises when there is no use in another."""
@@ -109,7 +114,7 @@ class _Attempts:
         answer = self._way.start(route, source)
         outcome = str(answer["outcome"])
         self.stop_seconds = max(self.stop_seconds, float(answer.get("stop_seconds", 0.0)))
-        self._reason = str(answer.get("reason", ""))
+        self._reason, self._failed = str(answer.get("reason", "")), outcome == "failed"
         if outcome == "ended":
             raise TargetDiedError(f"Process {self._pid} ended while memtui was attaching.")
         if outcome == "replaced":

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attach_driver import state, tasks
+from attach_driver import ask, leave, state, tasks
 from interpreters import Interpreter, current
 from observed import as_nobody, line_from, running, until
 
+from memtui.attach.inject import attach_agent
 from memtui.attach.survey import find_entry, survey
 from memtui.cli import main
 from memtui.model.target import Rung
@@ -291,6 +292,27 @@ def test_a_process_whose_address_space_is_used_up(
     code, document = doctor(capfd, waiting.pid)
     assert (code, available(document)) == (3, ["process", "observe"])
     assert f"prlimit --as=unlimited --pid {waiting.pid}" in reasons(document)
+
+
+@pytest.mark.parametrize("hard", [6, 4096])
+def test_a_process_whose_files_are_used_up(
+    capfd: pytest.CaptureFixture[str], waiting: subprocess.Popen[bytes], hard: int
+) -> None:
+    resource.prlimit(waiting.pid, resource.RLIMIT_NOFILE, (6, hard))
+    code, document = doctor(capfd, waiting.pid)
+    said = reasons(document)
+    assert (code, available(document)) == (3, ["process", "observe"])
+    assert "It may have 6 files open, of which 3 are free; the agent needs 5." in said
+    remedy = said[said.index("prlimit") :].rstrip(".").split()
+    if hard == 6:
+        assert remedy[1] == "--nofile=11"  # raises the hard limit too, which takes the capability SYS_RESOURCE
+        return
+    subprocess.run(remedy, check=True)
+    assert doctor(capfd, waiting.pid)[0] == 0
+    resource.prlimit(waiting.pid, resource.RLIMIT_NOFILE, (8, hard))
+    attached = attach_agent(waiting.pid)
+    ask(attached, "types", limit=5)
+    leave(attached)
 
 
 def test_two_reasons_at_once(waiting: subprocess.Popen[bytes]) -> None:

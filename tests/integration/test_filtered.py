@@ -13,6 +13,7 @@ import pytest
 from attach_driver import ask, leave, tracer, wait_until
 from interpreters import Interpreter, interpreters
 
+from memtui.attach import inject
 from memtui.attach.inject import attach_agent
 from memtui.attach.seccomp import NEEDED, check_filter, may_read_filters, verdicts
 from memtui.errors import RefusedError
@@ -71,6 +72,16 @@ def test_a_filter_that_withholds_what_the_agent_needs_is_named_at_once(name: str
         with pytest.raises(RefusedError, match=rf"\(seccomp\) refuses {name} to it\. Watch it from outside"):
             attach_agent(process.pid)
         assert tracer(process.pid) == 0
+        assert process.poll() is None
+
+
+def test_a_filter_that_withholds_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inject, "_DEADLINE_SECONDS", 0.5)
+    with filtered(sys.executable, "sleep", (CALLS["clone"], ERRNO), (CALLS["clone3"], ERRNO)) as process:
+        with pytest.raises(
+            RefusedError, match=r" s\. The process may not start another thread: Operation not permitted"
+        ):
+            attach_agent(process.pid)
         assert process.poll() is None
 
 
