@@ -17,7 +17,7 @@ from .originals import forget_thread, original
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional, Tuple
+    from typing import Any, Dict, Optional, Tuple
 
     _Place = Optional[Tuple[bytes, int, int]]
 
@@ -63,6 +63,7 @@ def boot(token: str, asked_at: float, expires_at: float, pid: int, place: "_Plac
         return
     finally:
         forget_thread()  # what the program runs at imports and audit events may ask for it
+        _unravel(globals())
 
 
 def _receive_viewer(package: "Any", token: str, waited: float, place: "_Place") -> None:
@@ -112,10 +113,22 @@ def _exit(token: str, package: "Any") -> None:
         if package.__dict__.get("loader") == token:
             del package.loader
         if not package.tokens and sys.modules.get(_PACKAGE) is package:
-            for name in [one for one in sys.modules if one.split(".")[0] == _PACKAGE]:
-                del sys.modules[name]
+            modules = [sys.modules.pop(one) for one in list(sys.modules) if one.split(".")[0] == _PACKAGE]
+            if package.__dict__.get("at_rest"):
+                for module in modules:
+                    _unravel(module.__dict__)
     finally:
         _imp.release_lock()
+
+
+def _unravel(space: "Dict[str, Any]") -> None:
+    """Free what refers to itself, which would stay until the next full collection, or for good without one."""
+    members = type(_unravel), property, staticmethod, classmethod
+    for one in list(space.values()):
+        if type(one) is type and one.__module__ == space["__name__"]:
+            for name in [name for name, member in one.__dict__.items() if type(member) in members]:
+                delattr(one, name)
+    space.clear()
 
 
 # Each call that may wait gives the GIL away, and a busy program keeps it for a whole switch interval: there are few

@@ -132,6 +132,11 @@ class Hooks:
             raise
         return True
 
+    @property
+    def running(self) -> bool:
+        """One of them has not ended."""
+        return self._running
+
     def state(self) -> dict[str, Any]:
         """Whether it still runs, after a short wait, else what came of it."""
         if self._running and self._done.acquire(True, WAIT_SECONDS):

@@ -227,6 +227,7 @@ class Agent:
         self._viewers: list[Viewer] = []
         self._requests: Requests | None = None
         self._grip = grip or Grip()
+        self.at_rest = False  # it has ended, and no hook of the program runs in one of its threads
 
     def adopt(self, connection: Any, greeted: bool = False, then: Callable[[], None] = lambda: None) -> bool:
         """Take a connected socket over as one more viewer, from any thread. False when the agent is leaving.
@@ -378,12 +379,14 @@ class Agent:
             _attempt(self._drop, viewer)
         if self._requests is not None:
             _attempt(self._requests.pauses.remove)
+            self.at_rest = not self._requests.hooks.running
             self._requests = None
         for fd, _, _ in incoming:
             _attempt(hang_up, fd)
         for fd in waker:
             _attempt(close, fd)
         _attempt(forget_thread)
+        self._grip.end()
 
 
 def _attempt(step: Callable[..., None], *arguments: Any) -> None:

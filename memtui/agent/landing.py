@@ -127,6 +127,7 @@ def _become(package: "Any", arrival: "Arrival", channel: "Channel") -> None:
         package.agent.adopt(channel.connection, arrival.greeted, channel.close_spare)
         package.agent.run()
     finally:
+        package.at_rest = package.agent.at_rest
         del package.agent
 
 

@@ -34,7 +34,8 @@ class Pauses:
         for index, one in enumerate(gc.callbacks):
             if one is self._callback:
                 del gc.callbacks[index]
-                return
+                break
+        _unravel(self._callback)
 
     def figures(self) -> dict[str, Any]:
         """Collections seen so far, durations in seconds."""
@@ -77,6 +78,13 @@ def _make_callback(cell: list[tuple[Any, ...]]) -> Callable[[str, dict[str, int]
     return note
 
 
+def _unravel(callback: Any) -> None:
+    """It refers to itself, and would wait for the collector."""
+    for cell in callback.__closure__:
+        if cell.cell_contents is callback:
+            cell.cell_contents = None
+
+
 def _measure_cost() -> float:
     """Seconds that one collection's two calls take."""
     callback = _make_callback([_NOTHING])
@@ -85,7 +93,9 @@ def _measure_cost() -> float:
     for _ in range(_CALIBRATION_CALLS):
         callback("start", info)
         callback("stop", info)
-    return (perf_counter() - begin) / _CALIBRATION_CALLS
+    seconds = (perf_counter() - begin) / _CALIBRATION_CALLS
+    _unravel(callback)
+    return seconds
 
 
 class Held:

@@ -95,6 +95,8 @@ class Target:
             lambda: len(tasks(self.pid)) <= before["tasks"] and not anonymous_code(self.pid) - before["executable"],
             "the agent's thread ends",
         )
+        # The number of threads says nothing of a program that ends some of its own.
+        wait_until(lambda: not self.report()["functions"], "the agent's functions are freed", 0.05)
         now = self.traces()
         assert now == before, {key: (before[key], now[key]) for key in before if now[key] != before[key]}
         self.check_works()

@@ -24,10 +24,15 @@ def say(what):
     os.write(1, json.dumps(what).encode() + b"\n")
 
 
+def is_of_agent(one):
+    return type(one) is type(say) and str(one.__module__).startswith("_memtui")
+
+
 def report(number, frame):
     say(
         {
             "modules": sorted(name for name in sys.modules if "memtui" in name),
+            "functions": sorted(one.__name__ for one in gc.get_objects() if is_of_agent(one)),
             "callbacks": len(gc.callbacks),
             "tracing": tracemalloc.is_tracing(),
             "names": sorted(vars(sys.modules["__main__"])),
