@@ -113,12 +113,18 @@ def _exit(token: str, package: "Any") -> None:
         if package.__dict__.get("loader") == token:
             del package.loader
         if not package.tokens and sys.modules.get(_PACKAGE) is package:
-            modules = [sys.modules.pop(one) for one in list(sys.modules) if one.split(".")[0] == _PACKAGE]
-            if package.__dict__.get("at_rest"):
-                for module in modules:
-                    _unravel(module.__dict__)
+            forget_agent(package)
+            del sys.modules[_PACKAGE]
     finally:
         _imp.release_lock()
+
+
+def forget_agent(package: "Any") -> None:
+    """Remove the modules of an agent that has ended."""
+    modules = [sys.modules.pop(one) for one in list(sys.modules) if one.startswith(_PACKAGE + ".")]
+    if package.__dict__.pop("at_rest", False):
+        for module in modules:
+            _unravel(module.__dict__)
 
 
 def _unravel(space: "Dict[str, Any]") -> None:

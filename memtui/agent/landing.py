@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional, Tuple
 
-    from .bootstrap import Arrival, Channel, receive, wait_at_most
+    from .bootstrap import Arrival, Channel, forget_agent, receive, wait_at_most
 
 _LOAD_SECONDS = 15.0
 _VERSION = 1
@@ -118,6 +118,7 @@ def serve(package: "Any", token: str, arrival: "Arrival", channel: "Channel") ->
 
 def _become(package: "Any", arrival: "Arrival", channel: "Channel") -> None:
     try:
+        forget_agent(package)
         _load_all(package, arrival, channel)
         package.agent = package.core.Agent(arrival.pass_on(package))
     finally:
