@@ -12,7 +12,7 @@ from time import monotonic, thread_time
 from .cleanup import Hooks, trim
 from .cycles import check as check_cycles
 from .grip import Grip
-from .heap import collect, count_types, own_objects
+from .heap import collect, count_types, own_objects, types_of_objects
 from .native import MAX_SECONDS, Native, NotPossible
 from .originals import forget_thread, original
 from .pace import EXPECT_AFTER_SECONDS, LONG_WAITS_REMEMBERED_SECONDS, TooBusy, expect_waits, take_grip
@@ -133,9 +133,9 @@ class Requests:
     def types(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:
         """Tracked objects by type."""
         limit, begin = _number(request, "limit", 1000, MAX_ROWS), thread_time()
-        objects = self.held.call("list objects", gc.get_objects)
+        kinds, own = self.held.call("list objects", types_of_objects)
         pause = self.held.last_seconds
-        answer = count_types(objects, self._own(), limit)
+        answer = count_types(kinds, self._own() + own, limit)
         return dict(answer, seconds=thread_time() - begin, pause=pause)
 
     def collect(self, viewer: Viewer, request: dict[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,12 @@ import _tracemalloc
 import sys
 from posix import getpid
 
+from .originals import original
 from .pace import Pace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .pauses import Held
@@ -19,6 +21,7 @@ SLICE = 20000
 MAX_FRAMES = 100
 MAX_FRAMES_IN_REPLY = 800000
 MAX_TRACES = 4000000
+_RAW_DOMAIN, _ALLOCATOR_BYTES, _DRAIN_SECONDS = 0, 40, 0.01
 TRACE_BYTES = 59
 """Of tracemalloc's own memory, for each live trace."""
 _PLACES = ("_memtui_agent.tracing", "memtui.agent.tracing")
@@ -41,12 +44,13 @@ class Tracing:
     ``own_files`` are the beginnings of the names of the files whose allocations are memtui's own.
     """
 
-    __slots__ = ("_held", "_own_files", "found_on")
+    __slots__ = ("_allocators", "_held", "_own_files", "found_on")
 
     def __init__(self, held: Held, own_files: tuple[str, ...] = (OWN_FILE,)) -> None:
         self._held = held
         self._own_files = own_files
         self.found_on = False
+        self._allocators = RawAllocators()
         self._look()
 
     def state(self) -> dict[str, Any]:
@@ -68,7 +72,7 @@ class Tracing:
         self._look()
         started = not _tracemalloc.is_tracing()
         if started:
-            _tracemalloc.start(frames)
+            self._allocators.note(_tracemalloc.start, frames)
         if not self.found_on and not self._holds(viewer):
             holders.append((getpid(), viewer))
         return {"started": started, "frames": _tracemalloc.get_traceback_limit(), "found_on": self.found_on}
@@ -81,6 +85,8 @@ class Tracing:
             holders[:] = [one for one in holders if one[1] is not viewer]
             stopped = not holders and not held_elsewhere()
             if stopped:
+                self._allocators.put_back()
+            if stopped and _tracemalloc.is_tracing() and not holders:
                 self._held.call("stop tracing", _tracemalloc.stop)
         if self.found_on:
             why = "The program switched tracing on itself."
@@ -110,6 +116,58 @@ class Tracing:
 
     def _holds(self, viewer: object) -> bool:
         return any(one[1] is viewer for one in holders)
+
+
+class RawAllocators:
+    """Python's allocator for C code without the GIL, put back some time before tracing ends.
+
+    A thread that allocates without the GIL, as zlib and lzma do, waits for it in order to be traced. Where
+    ``tracemalloc.stop`` comes first it crashes (cpython issue 128679, repaired in 3.12.9 and 3.13.2). So no new ones
+    are let in, and those that wait get the GIL before tracing is stopped.
+    """
+
+    __slots__ = ("_before", "_get", "_set", "_since")
+
+    def __init__(self) -> None:
+        self._before = self._since = b""
+        self._get: Any = None
+        self._set: Any = None
+
+    def note(self, start: Callable[[int], None], frames: int) -> None:
+        """Start tracing; which allocator there was before, and which since."""
+        self._before = b""
+        try:
+            if self._get is None:
+                self._get, self._set = _allocator_functions()
+            before = self._now()
+        except Exception:  # without ctypes, or the program forbids it
+            start(frames)
+            return
+        start(frames)
+        self._before, self._since = before, self._now()
+
+    def put_back(self) -> None:
+        """Unless somebody else has changed it. Gives the GIL away once."""
+        if self._before and self._now() == self._since:
+            self._set(_RAW_DOMAIN, self._before)
+            original("time", "sleep")(_DRAIN_SECONDS)
+
+    def _now(self) -> bytes:
+        allocator = bytes(_ALLOCATOR_BYTES)
+        self._get(_RAW_DOMAIN, allocator)
+        return allocator
+
+
+def _allocator_functions() -> list[Any]:
+    """``PyMem_GetAllocator`` and ``PyMem_SetAllocator``, called with the GIL held. Raises where there are none."""
+    import _ctypes
+
+    base: Any = _ctypes.CFuncPtr
+    flags = {"_flags_": 1 | 4, "_restype_": None}  # FUNCFLAG_CDECL, FUNCFLAG_PYTHONAPI
+    function = type(base)("Function", (base,), flags)
+    library: Any = None  # the program itself
+    handle = _ctypes.dlopen(library, 0)
+    return [function(_ctypes.dlsym(handle, name)) for name in ("PyMem_GetAllocator", "PyMem_SetAllocator")]
 
 
 def sizes_by_traceback(raw: list[Any]) -> dict[Any, list[int]]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from memtui.agent.heap import count_types, type_name
+from memtui.agent.heap import count_types, type_name, types_of_objects
 from memtui.agent.pace import TooBusy
 from memtui.agent.pauses import Held
 from memtui.agent.tracing import Tracing
@@ -156,7 +156,7 @@ def take(label: str | None = None, *, types: bool = True, collect: bool = False,
 def count_objects() -> tuple[dict[str, int], int]:
     """The objects that the collector tracks by type (the most frequent types), and their number in all."""
     try:
-        answer = count_types(gc.get_objects(), [], MOST_TYPES)
+        answer = count_types(*types_of_objects(), MOST_TYPES)
     except TooBusy:
         answer = {"types": _count_at_once(), "objects": len(gc.get_objects())}
     counts = {

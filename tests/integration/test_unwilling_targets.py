@@ -60,3 +60,75 @@ def test_an_audit_hook_that_refuses(interpreter: Interpreter, monkeypatch: pytes
     monkeypatch.setattr(inject, "_DEADLINE_SECONDS", 1.0)
     with program(interpreter, "refuse") as process, pytest.raises(RefusedError):
         attach_agent(process.pid)
+
+
+COMPRESSING = """
+import threading, zlib
+packed = zlib.compress(bytes(range(256)) * 4000)
+def work():
+    while True:
+        assert len(zlib.decompress(packed)) == 1024000
+for _ in range(3):
+    threading.Thread(target=work, daemon=True).start()
+print("here", flush=True)
+work()
+"""
+
+
+def test_tracing_ends_while_threads_allocate_without_the_gil(interpreter: Interpreter) -> None:
+    with subprocess.Popen([interpreter.path, "-c", COMPRESSING], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"here\n"
+            viewer = attach_agent(process.pid)
+            for _ in range(40):
+                ask(viewer, "trace_start", frames=1)
+                ask(viewer, "trace_stop")
+            leave(viewer)
+            assert process.poll() is None
+        finally:
+            process.kill()
+
+
+CURSORS = """
+import os, sqlite3, sys, threading, time, weakref
+ballast = [[] for _ in range(200000)]
+class Thing: pass
+def work():
+    database = sqlite3.connect(":memory:")
+    database.execute("create table rows (a, b)")
+    while True:
+        database.executemany("insert into rows values (?, ?)", [(one, "x") for one in range(100)])
+        database.execute("delete from rows")
+        thing = Thing()
+        known = weakref.ref(thing)
+        time.sleep(0.0005)
+        del thing
+        if known() is not None:
+            os._exit(3)
+def watched():
+    try:
+        work()
+    except BaseException:
+        os._exit(4)
+for _ in range(2):
+    threading.Thread(target=watched, daemon=True).start()
+print("here", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_counting_types_keeps_no_object_alive(interpreter: Interpreter) -> None:
+    command = [interpreter.path, "-c", CURSORS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"here\n"
+            viewer = attach_agent(process.pid)
+            for _ in range(10):
+                ask(viewer, "types", limit=10)
+            leave(viewer)
+            process.communicate(b"\n", timeout=30)
+            assert process.returncode == 0
+        finally:
+            process.kill()
