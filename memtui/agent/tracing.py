@@ -5,6 +5,7 @@ from __future__ import annotations
 import _tracemalloc
 import sys
 from posix import getpid
+from time import monotonic
 
 from .originals import original
 from .pace import Pace
@@ -21,7 +22,9 @@ SLICE = 20000
 MAX_FRAMES = 100
 MAX_FRAMES_IN_REPLY = 800000
 MAX_TRACES = 4000000
-_RAW_DOMAIN, _ALLOCATOR_BYTES, _DRAIN_SECONDS = 0, 40, 0.01
+_RAW_DOMAIN, _ALLOCATOR_BYTES = 0, 40
+_NAP_SECONDS, _PROMPT_SECONDS, _PROMPT_NAPS = 0.005, 0.002, 8
+_LEAST_SECONDS, _SECONDS_PER_THREAD, _MOST_SECONDS = 0.1, 0.04, 2.0
 TRACE_BYTES = 59
 """Of tracemalloc's own memory, for each live trace."""
 _PLACES = ("_memtui_agent.tracing", "memtui.agent.tracing")
@@ -147,15 +150,27 @@ class RawAllocators:
         self._before, self._since = before, self._now()
 
     def put_back(self) -> None:
-        """Unless somebody else has changed it. Gives the GIL away once."""
+        """Unless somebody else has changed it. Gives the GIL away, until all who wait for it now have had it."""
         if self._before and self._now() == self._since:
             self._set(_RAW_DOMAIN, self._before)
-            original("time", "sleep")(_DRAIN_SECONDS)
+            _let_all_have_the_gil()
 
     def _now(self) -> bytes:
         allocator = bytes(_ALLOCATOR_BYTES)
         self._get(_RAW_DOMAIN, allocator)
         return allocator
+
+
+def _let_all_have_the_gil() -> None:
+    """Until it comes back at once several times; or so long that each thread has very probably had its turn."""
+    nap, threads = original("time", "sleep"), 1 + original("_thread", "_count")()
+    now = monotonic()
+    end = now + min(_MOST_SECONDS, _LEAST_SECONDS + _SECONDS_PER_THREAD * threads)
+    prompt = 0
+    while prompt < _PROMPT_NAPS and now < end:
+        nap(_NAP_SECONDS)
+        before, now = now, monotonic()
+        prompt = prompt + 1 if now - before < _NAP_SECONDS + _PROMPT_SECONDS else 0
 
 
 def _allocator_functions() -> list[Any]:

@@ -226,8 +226,8 @@ def test_types(host: Host) -> None:
 
 def test_collect(host: Host) -> None:
     viewer = host.start()
-    viewer.ask("collect")
     viewer.ask("trace_start", frames=1)
+    viewer.ask("collect")
     host.tell("cycles", count=500)
     reply = viewer.ask("collect")
     assert 500 <= reply["collected"] < 5000

@@ -81,7 +81,7 @@ def test_tracing_ends_while_threads_allocate_without_the_gil(interpreter: Interp
             assert process.stdout is not None
             assert process.stdout.readline() == b"here\n"
             viewer = attach_agent(process.pid)
-            for _ in range(40):
+            for _ in range(8):
                 ask(viewer, "trace_start", frames=1)
                 ask(viewer, "trace_stop")
             leave(viewer)
