@@ -20,7 +20,8 @@ def fair_seconds(waited_seconds: float) -> float:
     While it is kept for longer, every thread keeps it for longer. All of them together then make a thread wait for
     half as long as they made this one wait before: that is nothing new to the program, and it does not build up.
     """
-    others = max(1, len(sys._current_frames()) - 1)
+    # sys._current_frames knows also threads that C code started, but breaks sub-interpreters with a GIL of their own.
+    others = 1 + original("_thread", "_count")()
     seconds = min(MOST_SECONDS, waited_seconds / (2 * others))
     return seconds if seconds >= LEAST_SECONDS else 0.0
 

@@ -1,4 +1,4 @@
-"""Programs that look at, or forbid, what the agent does in them: it leaves them as they were all the same."""
+"""Programs that are easily harmed by what the agent does in them: it leaves them as they were all the same."""
 
 from __future__ import annotations
 
@@ -7,23 +7,16 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 from attach_driver import ask, leave, tasks, wait_until
 from interpreters import Interpreter
 
-from memtui.attach import inject
 from memtui.attach.inject import attach_agent
-from memtui.errors import RefusedError
 
 PROGRAM = """
 import json, sys, threading
 def name_the_thread(*_):
     threading.current_thread().name
-def refuse(event, *_):
-    name_the_thread()
-    if event == "sys._current_frames":
-        raise RuntimeError(event)
-sys.addaudithook({hook})
+sys.addaudithook(name_the_thread)
 while True:
     print(json.dumps([[one.name for one in threading.enumerate()], [one for one in sys.modules if "memtui" in one]]))
     sys.stdin.readline()
@@ -32,8 +25,8 @@ AS_BEFORE = [["MainThread"], []]
 
 
 @contextmanager
-def program(interpreter: Interpreter, hook: str) -> Iterator[subprocess.Popen[str]]:
-    command = [interpreter.path, "-u", "-c", PROGRAM.format(hook=hook)]
+def program(interpreter: Interpreter) -> Iterator[subprocess.Popen[str]]:
+    command = [interpreter.path, "-u", "-c", PROGRAM]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -49,17 +42,11 @@ def program(interpreter: Interpreter, hook: str) -> Iterator[subprocess.Popen[st
 
 
 def test_an_audit_hook_that_names_the_thread(interpreter: Interpreter) -> None:
-    with program(interpreter, "name_the_thread") as process:
+    with program(interpreter) as process:
         viewers = [attach_agent(process.pid), attach_agent(process.pid)]
         for viewer in viewers:
             ask(viewer, "types")
             leave(viewer)
-
-
-def test_an_audit_hook_that_refuses(interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inject, "_DEADLINE_SECONDS", 1.0)
-    with program(interpreter, "refuse") as process, pytest.raises(RefusedError):
-        attach_agent(process.pid)
 
 
 COMPRESSING = """
@@ -130,5 +117,34 @@ def test_counting_types_keeps_no_object_alive(interpreter: Interpreter) -> None:
             leave(viewer)
             process.communicate(b"\n", timeout=30)
             assert process.returncode == 0
+        finally:
+            process.kill()
+
+
+INTERPRETERS = """
+import sys, threading
+import {module} as interpreters
+one = interpreters.create()
+def work():
+    while True:
+        interpreters.run_string(one, "import json; [json.loads('[1, 2]') for _ in range(2000)]")
+threading.Thread(target=work, daemon=True).start()
+print("here", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_beside_an_interpreter_with_a_gil_of_its_own(interpreter: Interpreter) -> None:
+    module = "_interpreters" if interpreter.minor >= (3, 13) else "_xxsubinterpreters"
+    command = [interpreter.path, "-c", INTERPRETERS.format(module=module)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"here\n"
+            for _ in range(3):
+                viewer = attach_agent(process.pid)
+                ask(viewer, "types", limit=10)
+                leave(viewer)
+            assert process.poll() is None
         finally:
             process.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import sys
 from collections.abc import Iterator
 
@@ -22,7 +23,7 @@ class Clocks:
         monkeypatch.setattr(pacing, "_sleep", self._sleep)
         monkeypatch.setattr(pacing, "_expected", [0.0, 0.0])
         monkeypatch.setattr(pacing, "_starved", [0.0])
-        monkeypatch.setattr(sys, "_current_frames", lambda: {1: None, 2: None})
+        monkeypatch.setattr(_thread, "_count", lambda: 0)
         monkeypatch.setattr(pacing, "starved_seconds", lambda: self.starved)
 
     def _sleep(self, seconds: float) -> None:
@@ -125,7 +126,7 @@ def test_what_the_kernel_says_of_waits_for_a_processor() -> None:
 
 def test_the_more_threads_there_are_the_shorter_it_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     threads = 2
-    monkeypatch.setattr(sys, "_current_frames", lambda: dict.fromkeys(range(threads)))
+    monkeypatch.setattr(_thread, "_count", lambda: threads - 2)
     assert [fair_seconds(waited) for waited in (0.0, 0.03, 0.05, 0.1, 0.2, 9.0)] == [0, 0, 0.025, 0.05, 0.1, 0.1]
     threads = 9
     assert [fair_seconds(waited) for waited in (0.3, 0.8, 9.0)] == [0.0, 0.05, 0.1]
