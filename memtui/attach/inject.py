@@ -114,7 +114,8 @@ class _Attempts:
         answer = self._way.start(route, source)
         outcome = str(answer["outcome"])
         self.stop_seconds = max(self.stop_seconds, float(answer.get("stop_seconds", 0.0)))
-        self._reason, self._failed = str(answer.get("reason", "")), outcome == "failed"
+        if outcome == "failed" or not self._failed:  # a failure says more than what came of other tries
+            self._reason, self._failed = str(answer.get("reason", "")), outcome == "failed"
         if outcome == "ended":
             raise TargetDiedError(f"Process {self._pid} ended while memtui was attaching.")
         if outcome == "replaced":

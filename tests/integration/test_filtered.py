@@ -76,7 +76,7 @@ def test_a_filter_that_withholds_what_the_agent_needs_is_named_at_once(name: str
 
 
 def test_a_filter_that_withholds_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inject, "_DEADLINE_SECONDS", 0.5)
+    monkeypatch.setattr(inject, "_DEADLINE_SECONDS", 2.5)
     with filtered(sys.executable, "sleep", (CALLS["clone"], ERRNO), (CALLS["clone3"], ERRNO)) as process:
         with pytest.raises(
             RefusedError, match=r" s\. The process may not start another thread: Operation not permitted"
