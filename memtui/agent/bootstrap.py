@@ -167,8 +167,10 @@ class Arrival:
         Unless the wait was for a processor; to see that, files are read, which may cost one more wait.
         """
         waited = self._idle_seconds() - self._began
+        if self.waited_seconds or not self._grip.held or waited <= _LONG_WAIT_SECONDS:
+            return
         fair = fair_seconds(waited)
-        if fair and self._grip.held and not self.waited_seconds and waited > _LONG_WAIT_SECONDS:
+        if fair:
             self._grip.begin(fair)
             if waited > _SURELY_LONG_SECONDS or waited > _LONG_WAIT_SECONDS + starved_seconds():
                 self.waited_seconds = waited

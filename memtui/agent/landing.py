@@ -135,9 +135,13 @@ def _become(package: "Any", arrival: "Arrival", channel: "Channel") -> None:
 def _join(package: "Any", channel: "Channel") -> bool:
     """Hand the channel to the agent that is here already; waits for one that is just leaving."""
     end = time.time() + 5.0
-    while "agent" in package.__dict__ and time.time() < end:
-        if package.agent.adopt(channel.connection, then=channel.close_spare):
+    while time.time() < end:
+        agent = package.__dict__.get("agent")  # it may go at any moment
+        if agent is None:
+            return False
+        if agent.adopt(channel.connection, then=channel.close_spare):
             return True
+        del agent
         original("time", "sleep")(0.01)
     return False
 
