@@ -108,7 +108,7 @@ class PictureJob:
                 raise
         if self._stopped:
             raise self._was_stopped()
-        return self._result(answer, complaint)
+        return self._result(answer, complaint, process.returncode)
 
     def stop(self) -> None:
         """End it; ``run`` raises. The process that is photographed goes on, and the copy of it is removed."""
@@ -146,14 +146,20 @@ class PictureJob:
         except subprocess.TimeoutExpired:
             process.kill()
 
-    def _result(self, answer: dict[str, Any], complaint: bytes) -> PictureFacts:
+    def _result(self, answer: dict[str, Any], complaint: bytes, code: int) -> PictureFacts:
         if "facts" in answer:
             return facts_from(answer["facts"])
         if "error" in answer:
             kind = getattr(errors, answer["error"], RefusedError)
             error: MemtuiError = kind(answer["what"], why=answer["why"], next_step=answer["next_step"])
             raise error
-        last = complaint.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
+        if code == -signal.SIGKILL:
+            raise MemtuiError(
+                "The process that took the heap picture was killed (SIGKILL).",
+                why="Perhaps memory ran out: then the system ends this process before all others.",
+                next_step="Types and counts without holders take less memory: memtui snapshot --quick.",
+            )
+        last = complaint.decode(errors="replace").strip().splitlines()[-1:] or [f"it ended with {code}"]
         raise MemtuiError("The heap picture failed.", why=f"{last[0]}.")
 
     def _was_stopped(self) -> MemtuiError:

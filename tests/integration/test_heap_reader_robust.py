@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from attach_driver import tracer
 from heap_images import PROGRAMS, Frozen, frozen
 from interpreters import Interpreter, current, interpreters
 from observed import line_from, running, until
@@ -74,7 +75,7 @@ def check_unharmed(process: subprocess.Popen[bytes], kept: int) -> None:
     process.stdin.write(b"how many?\n")
     process.stdin.flush()
     assert line_from(process) == b"%d\n" % kept
-    assert "TracerPid:\t0\n" in Path(f"/proc/{process.pid}/status").read_text()
+    assert not tracer(process.pid)
 
 
 def damaged(heap: Frozen, number: int) -> Frozen:
@@ -174,7 +175,7 @@ def test_the_taker_may_be_killed_at_any_moment(tmp_path: Path) -> None:
                 job.run()
             killer.join()
             clean_leftovers(process.pid)
-            until(lambda: not find_leftovers(process.pid))
+            until(lambda: not find_leftovers(process.pid) and not tracer(process.pid))
             check_unharmed(process, 100_000)
             for name in os.listdir(tmp_path):
                 if name == "heap.memtui":
@@ -187,6 +188,19 @@ def _kill_soon(job: PictureJob, seconds: float, how: int) -> None:
     time.sleep(seconds)
     if job._process is not None and job._process.poll() is None:
         job._process.send_signal(how)
+
+
+def test_a_taker_that_is_killed_is_said_to_be(tmp_path: Path) -> None:
+    with answering(1000) as process:
+        job = PictureJob(process.pid, tmp_path / "heap.memtui")
+
+        def kill(progress: Progress) -> None:
+            assert job._process is not None
+            job._process.kill()
+
+        with pytest.raises(MemtuiError, match=r"was killed \(SIGKILL\)\. Perhaps memory ran out"):
+            job.run(kill)
+        clean_leftovers(process.pid)
 
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:

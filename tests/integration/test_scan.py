@@ -80,7 +80,8 @@ while True:
     ticks.write(b".")
 """
 SPARSE = """
-import mmap, sys
+import mmap, resource, sys
+resource.setrlimit(resource.RLIMIT_DATA, 2 * resource.getrlimit(resource.RLIMIT_DATA)[1:])  # the tests have a bound
 room = mmap.mmap(-1, 1 << 34, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000)
 room[1 << 33] = 1
 print(flush=True); sys.stdin.read()
