@@ -1,7 +1,7 @@
 """The first lines that run inside the target: they make the private channel and load the agent through it.
 
-This text travels on a memory page (see ``memtui/attach/stubs.py``), so it is short; what is needed later is
-compiled later (``landing.py``). It runs in a native thread of its own; no name of it stays anywhere. The other end
+This text travels on memory pages (see ``memtui/attach/stubs.py``); what is needed later is compiled later
+(``landing.py``, the agent). It runs in a native thread of its own; no name of it stays anywhere. The other end
 of the channel is fetched by memtui with ``pidfd_getfd``: the only thing others can see is an anonymous memory file,
 whose name carries the token and the number of that end. Where that is refused, memtui waits at a socket and tells
 its place: the path, and which process and user have to be listening.
@@ -12,23 +12,23 @@ import os
 import sys
 import time
 
-from .grip import Grip, fair_seconds, starved_seconds
+from .grip import SURELY_LONG_SECONDS, Grip, fair_seconds, grip_after, starved_seconds
 from .originals import forget_thread, original
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Tuple
+    from typing import Any, Callable, Dict, Optional, Tuple
 
     _Place = Optional[Tuple[bytes, int, int]]
 
 _PACKAGE = "_memtui_agent"
-_FETCH_SECONDS = 10.0
+_FETCH_SECONDS = 6.0
 _LANDING = ""
 """The text of the landing module."""
-_TEXT_BYTES = 0
-"""How long the agent's text is, where that is told: then it comes in one call, which gives the GIL away once."""
+_AGENT = b""
+"""The agent's text, where it came along with this one: then nothing is waited for until the agent is there."""
 _HASTY_SECONDS = 0.0001
-_LONG_WAIT_SECONDS, _SURELY_LONG_SECONDS = 0.15, 0.5
+_LONG_WAIT_SECONDS = 0.15
 
 
 def start(token: str, asked_at: float, expires_at: float, pid: int, place: "_Place" = None) -> None:
@@ -42,40 +42,48 @@ def start(token: str, asked_at: float, expires_at: float, pid: int, place: "_Pla
         _thread.start_new_thread(_thread.interrupt_main, ())
 
 
-def boot(token: str, asked_at: float, expires_at: float, pid: int, place: "_Place" = None) -> None:
+def boot(
+    token: str, asked_at: float, expires_at: float, pid: int, place: "_Place" = None, grip: "Optional[Grip]" = None
+) -> None:
     """Open a channel for one viewer; join the running agent, or become it. Never raises.
 
     Does nothing after ``expires_at``, nor in a forked child that inherited the queued call (``pid`` is the process).
-    ``asked_at`` is when memtui began. All times are since the epoch, in seconds.
+    ``asked_at`` is when memtui began. All times are since the epoch, in seconds. ``grip`` may be held already.
     """
     try:
+        if time.time() >= expires_at or os.getpid() != pid:
+            return
         import _signal  # type: ignore[import-not-found]
 
         _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
-        package = _enter(token, pid) if time.time() < expires_at and os.getpid() == pid else None
+        waited = time.time() - asked_at
+        grip = grip or grip_after(waited)
+        package = _enter(token, pid)
         if package is None:
             return
         try:
-            _receive_viewer(package, token, time.time() - asked_at, place)
+            _receive_viewer(package, token, waited, place, grip)
         finally:
             _exit(token, package)
     except BaseException:
         return
     finally:
+        if grip is not None:
+            grip.end()
         forget_thread()  # what the program runs at imports and audit events may ask for it
         _unravel(globals())
 
 
-def _receive_viewer(package: "Any", token: str, waited: float, place: "_Place") -> None:
+def _receive_viewer(package: "Any", token: str, waited: float, place: "_Place", grip: Grip) -> None:
     first = package.__dict__.get("loader") == token
-    arrival = Arrival(first, waited if waited > _SURELY_LONG_SECONDS else 0.0)
+    arrival = Arrival(first, grip, waited if grip.held else 0.0)
     try:
         channel = _open_channel(token, arrival) if place is None else _landing("call_on")(*place, arrival)
         if channel is not None:
             try:
                 _landing("serve")(package, token, arrival, channel)
             finally:
-                channel.close_spare()
+                channel.close()
     finally:
         arrival.end()
 
@@ -146,13 +154,12 @@ class Arrival:
 
     In haste threads hand the GIL over soon, so a wait for it is short. Where C code keeps it, each wait takes long
     all the same: then the agent keeps it too once it has it, for the few milliseconds that it needs.
-    ``waited_seconds``: a long wait for the GIL that there was; 0 without one.
+    ``waited_seconds``: a long wait for the GIL that there was; 0 without one. Then ``grip`` is held already.
     """
 
-    def __init__(self, first: bool, waited_seconds: float = 0.0) -> None:
+    def __init__(self, first: bool, grip: Grip, waited_seconds: float = 0.0) -> None:
         self._first, self.greeted = first, False
-        self._grip = Grip()
-        self.waited_seconds = waited_seconds if fair_seconds(waited_seconds) else 0.0
+        self._grip, self.waited_seconds = grip, waited_seconds
         self._began = self._idle_seconds()
         self.hurry()
 
@@ -172,7 +179,7 @@ class Arrival:
         fair = fair_seconds(waited)
         if fair:
             self._grip.begin(fair)
-            if waited > _SURELY_LONG_SECONDS or waited > _LONG_WAIT_SECONDS + starved_seconds():
+            if waited > SURELY_LONG_SECONDS or waited > _LONG_WAIT_SECONDS + starved_seconds():
                 self.waited_seconds = waited
             else:
                 self._grip.begin(_HASTY_SECONDS)
@@ -180,12 +187,11 @@ class Arrival:
     def _idle_seconds(self) -> float:
         return time.monotonic() - time.thread_time()
 
-    def greet(self, channel: "Any") -> None:
-        """At once, unless C code keeps the GIL: then by the agent, when it is there and the waits for it are over."""
-        self.look()
-        if self._first and not self.waited_seconds:
+    def greet(self, write: "Callable[[bytes], int]") -> None:
+        """At once; a viewer of an agent that is here already is greeted by that one."""
+        if self._first:
             self.greeted = True
-            channel.sendall(_landing("greeting")())
+            write(_landing("greeting")())
             self.look()
 
     def rest(self) -> None:
@@ -218,48 +224,73 @@ def _landing(name: str) -> "Any":
 
 
 class Channel:
-    """The connection to a viewer, the agent's text that came through it, and files to close after the greeting."""
+    """The connection to a viewer, and files to be closed once it is there; ``close`` closes one."""
 
-    def __init__(self, connection: "Any", text: bytes, spare: "Tuple[int, ...]" = ()) -> None:
-        self.connection, self.text, self._spare = connection, text, spare
+    def __init__(self, file: int, spare: "Tuple[int, ...]" = (), close: "Callable[[int], object]" = os.close) -> None:
+        self.file, self._spare, self._close = file, spare, close
+        self.text: "Optional[bytes]" = None
+
+    def meet(self, arrival: Arrival) -> bool:
+        """Wait until the viewer is there, and for the text that it sends. False when it does not come."""
+        if self.text is None:
+            self.text = _receive(self.file, arrival)
+        return self.text is not None
+
+    def hand_over(self, agent: "Any", greeted: bool = False) -> bool:
+        """Give the connection to the agent. False when that is leaving."""
+        if not agent.adopt(self.file, greeted, self.close_spare):
+            return False
+        self.file = -1
+        return True
 
     def close_spare(self) -> None:
         """Close them, once."""
         spare, self._spare = self._spare, ()
         for file in spare:
-            os.close(file)
+            self._close(file)
+
+    def close(self) -> None:
+        """Close all that nobody has taken over."""
+        self.close_spare()
+        if self.file >= 0:
+            self._close(self.file)
 
 
-def _open_channel(token: str, arrival: Arrival) -> "Optional[Channel]":
-    """A channel that the viewer has fetched.
-
-    Between the first line of Python and the wait for the text there should be no other: a thread that wants the GIL
-    asks for it after five milliseconds, and where C code keeps it, each time that it is lost takes long.
-    """
+def _open_channel(token: str, arrival: Arrival) -> Channel:
+    """A channel that the viewer can fetch."""
+    ctypes = sys.modules.get("ctypes")
+    if arrival.waited_seconds and ctypes is not None:
+        try:
+            return _open_at_one_go(ctypes, token, arrival)
+        except (AttributeError, KeyError):
+            pass
     import _socket
 
-    mine, other = _socket.socketpair()
-    arrival.greet(mine)
-    mark = _memory_file("memtui-%s-%d" % (token, other.fileno()))
-    try:
-        wait_at_most(mine)
-        arrival.rest()
-        text = receive(mine, arrival)
-    except OSError:
-        text = b""
-    if text:
-        return Channel(mine, text, (mark, other.detach()))
-    os.close(mark)
-    other.close()
-    mine.close()
-    return None
+    one, two = _socket.socketpair()
+    one.setsockopt(1, 20, TURN)  # SOL_SOCKET, SO_RCVTIMEO
+    mine, other = one.detach(), two.detach()
+    arrival.greet(lambda data: os.write(mine, data))
+    mark = _memory_file("memtui-%s-%d" % (token, other))
+    arrival.rest()
+    return Channel(mine, (mark, other))
 
 
-def wait_at_most(channel: "Any") -> None:
-    """The kernel ends its waits: with ``settimeout`` each is two calls that give the GIL away."""
-    seconds = b"".join(one.to_bytes(8, sys.byteorder) for one in (int(_FETCH_SECONDS), 0))
-    channel.setsockopt(1, 20, seconds)  # SOL_SOCKET, SO_RCVTIMEO
-    channel.setsockopt(1, 21, seconds)  # SO_SNDTIMEO
+def _open_at_one_go(ctypes: "Any", token: str, arrival: Arrival) -> Channel:
+    """The same by calls that keep the GIL: where C code keeps it, each call that gives it away may cost seconds."""
+    calls = ctypes.pythonapi
+    socketpair, setsockopt, memfd_create = calls["socketpair"], calls["setsockopt"], calls["memfd_create"]
+    pair = (ctypes.c_int * 2)()
+    if socketpair(1, 0x80001, 0, pair):  # AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC
+        raise OSError
+    mine, other = pair
+    setsockopt(mine, 1, 20, TURN, len(TURN))
+    arrival.greet(lambda data: int(calls["write"](mine, data, len(data))))
+    mark = memfd_create(b"memtui-%s-%d" % (token.encode(), other), 1)
+    return Channel(mine, (mark, other), calls["close"])
+
+
+TURN = b"".join(one.to_bytes(8, sys.byteorder) for one in (0, 300000))
+"""For how long a read of the connection waits: 0.3 s, as a ``struct timeval``."""
 
 
 def _memory_file(name: str) -> int:
@@ -270,15 +301,22 @@ def _memory_file(name: str) -> int:
     return int(ctypes.CDLL(None).syscall(319, name.encode(), 1))
 
 
-def receive(channel: "Any", arrival: Arrival) -> bytes:
-    """One frame and nothing of what follows it; empty when the viewer went."""
-    data, end = b"", 4 + _TEXT_BYTES
-    while len(data) < end:
-        piece = channel.recv(end - len(data), 0x100)  # MSG_WAITALL
+def _receive(file: int, arrival: Arrival) -> "Optional[bytes]":
+    """One frame and nothing of what follows it; None when the viewer went, or does not come."""
+    data, size, end = b"", 4, time.monotonic() + _FETCH_SECONDS
+    while len(data) < size:
+        try:
+            piece = os.read(file, size - len(data))
+        except BlockingIOError:
+            if time.monotonic() < end:
+                continue
+            return None
+        except OSError:
+            return None
         if not piece:
-            return b""
+            return None
         arrival.hurry()
         arrival.look()  # memtui sends at once, so a long wait was for the GIL
         data += piece
-        end = 4 + int.from_bytes(data[:4], "big") if len(data) >= 4 else end
+        size = 4 + int.from_bytes(data[:4], "big") if len(data) >= 4 else size
     return bytes(data[4:])

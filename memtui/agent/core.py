@@ -5,7 +5,6 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import gc
 import sys
-from _socket import SO_RCVTIMEO, SOL_SOCKET
 from posix import close, getpid, pipe, read, set_blocking, write
 from time import monotonic, thread_time
 
@@ -29,8 +28,7 @@ _IN, _OUT, _GONE = 1, 4, 8 | 16 | 32
 MIN_INTERVAL, MAX_INTERVAL = 0.05, 3600.0
 MAX_ROWS = 20000
 _LINGER_MILLISECONDS = 300
-_LINGER = b"".join(one.to_bytes(8, sys.byteorder) for one in (0, 1000 * _LINGER_MILLISECONDS))
-"""The same as a ``struct timeval``."""
+"""As long as a read of a connection waits (``TURN`` of the bootstrap)."""
 _PENDING_SECONDS = 1.0
 """How often a viewer that does not read is looked at."""
 
@@ -229,7 +227,7 @@ class Agent:
         self._grip = grip or Grip()
         self.at_rest = False  # it has ended, and no hook of the program runs in one of its threads
 
-    def adopt(self, connection: Any, greeted: bool = False, then: Callable[[], None] = lambda: None) -> bool:
+    def adopt(self, file: int, greeted: bool = False, then: Callable[[], None] = lambda: None) -> bool:
         """Take a connected socket over as one more viewer, from any thread. False when the agent is leaving.
 
         ``greeted``: it has had its hello and a first sample already. ``then`` is called after that.
@@ -237,8 +235,7 @@ class Agent:
         with self._lock:
             if self._closing:
                 return False
-            connection.setsockopt(SOL_SOCKET, SO_RCVTIMEO, _LINGER)
-            self._incoming.append((connection.detach(), greeted, then))
+            self._incoming.append((file, greeted, then))
             if self._waker is not None:
                 try:
                     write(self._waker[1], b"+")
@@ -259,15 +256,12 @@ class Agent:
 
     def _serve(self, requests: Requests) -> None:
         take_grip(self._grip)
-        reader, writer = self._waker = pipe()
-        set_blocking(reader, False)
-        set_blocking(writer, False)
         while self._welcome(requests):
             events = self._wait(self._wait_milliseconds(monotonic(), requests.native.due()))
             take_grip(self._grip)
             requests.native.tick()
-            if events.get(reader):
-                read(reader, 4096)
+            if self._waker is not None and events.get(self._waker[0]):
+                read(self._waker[0], 4096)
             for viewer in list(self._viewers):
                 self._turn(requests, viewer, events.get(viewer.fd, 0))
 
@@ -291,12 +285,17 @@ class Agent:
         return self._poll(milliseconds)
 
     def _poll(self, milliseconds: int | None) -> dict[int, int]:
-        # Imported only here: where the program has no use for it, that reads files.
+        # Imported and opened only here, since both may give the GIL away.
         ready = original("select", "poll")()
+        if self._waker is None:
+            self._waker = pipe()
+            for fd in self._waker:
+                set_blocking(fd, False)
+            if self._incoming:  # who came until now woke nobody
+                return {}
         for viewer in self._viewers:
             ready.register(viewer.fd, _IN * viewer.wants_to_read() | _OUT * viewer.pending)
-        if self._waker is not None:
-            ready.register(self._waker[0], _IN)
+        ready.register(self._waker[0], _IN)
         return dict(ready.poll(milliseconds))
 
     def _welcome(self, requests: Requests) -> bool:

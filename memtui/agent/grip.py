@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 MOST_SECONDS, LEAST_SECONDS = 0.1, 0.02
 """For how long the GIL is kept at most, and what is not worth it."""
+SURELY_LONG_SECONDS = 0.5
+"""Nothing but a wait for the GIL takes that long."""
 
 
 def fair_seconds(waited_seconds: float) -> float:
@@ -71,6 +73,24 @@ class Grip:
                 sys.setswitchinterval(self._found + 5e-7)
             self._changed_to = 0.0
             del self._own.found
+
+
+def grip_after(waited_seconds: float) -> Grip:
+    """One that is held at once, if this wait was for the GIL.
+
+    To be called within a switch interval (five milliseconds) of the first moment with the GIL: a thread that has
+    begun to wait for it since then will ask for it after the interval that it found. Woken in between, by a call
+    that gives the GIL away for an instant, it begins anew with the one that is set now.
+    """
+    grip = Grip()
+    seconds = fair_seconds(waited_seconds) if waited_seconds > SURELY_LONG_SECONDS else 0.0
+    if seconds:
+        grip.begin(seconds)
+        try:
+            read(-1, 1)
+        except OSError:
+            pass
+    return grip
 
 
 def starved_seconds() -> float:

@@ -15,9 +15,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional, Tuple
 
-    from .bootstrap import Arrival, Channel, forget_agent, receive, wait_at_most
+    from .bootstrap import _AGENT, TURN, Arrival, Channel, forget_agent
 
 _LOAD_SECONDS = 15.0
+_PATIENCE = b"".join(one.to_bytes(8, sys.byteorder) for one in (6, 0))
+"""With a viewer that does not take its call: six seconds, as a ``struct timeval``."""
 _VERSION = 1
 """Of the protocol, as in the agent's wire module."""
 _ANNOTATIONS = 0x1000000 if sys.version_info >= (3, 8, 2) else 0x100000
@@ -79,15 +81,14 @@ def call_on(path: bytes, viewer: int, user: int, arrival: "Arrival") -> "Optiona
 
     channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
-        wait_at_most(channel)
+        channel.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, TURN)
+        channel.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, _PATIENCE)
         channel.connect(path)
         peer = channel.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 8)
         if peer == viewer.to_bytes(4, sys.byteorder) + user.to_bytes(4, sys.byteorder):
-            arrival.greet(channel)
+            arrival.greet(channel.send)
             arrival.rest()
-            text = receive(channel, arrival)
-            if text:
-                return Channel(channel, text)
+            return Channel(channel.detach())
     except OSError:
         pass
     finally:
@@ -107,7 +108,7 @@ def _remove(path: bytes) -> None:
 def serve(package: "Any", token: str, arrival: "Arrival", channel: "Channel") -> None:
     """Join the agent or become it; of several that come at once, one loads the modules and the others wait for it."""
     end = time.time() + _LOAD_SECONDS
-    while not _join(package, channel) and time.time() < end:
+    while not _join(package, arrival, channel) and time.time() < end:
         if package.__dict__.setdefault("loader", token) == token:
             if "agent" not in package.__dict__:
                 _become(package, arrival, channel)
@@ -119,35 +120,47 @@ def serve(package: "Any", token: str, arrival: "Arrival", channel: "Channel") ->
 def _become(package: "Any", arrival: "Arrival", channel: "Channel") -> None:
     try:
         forget_agent(package)
-        _load_all(package, arrival, channel)
+        package.at_rest = True
+        if not _AGENT and not channel.meet(arrival):
+            return
+        _load_all(package, arrival, _AGENT or channel.text or b"")
+        if not channel.meet(arrival):
+            return
         package.agent = package.core.Agent(arrival.pass_on(package))
     finally:
         del package.loader
         arrival.end()
     try:
-        package.agent.adopt(channel.connection, arrival.greeted, channel.close_spare)
+        channel.hand_over(package.agent, arrival.greeted)
         package.agent.run()
     finally:
         package.at_rest = package.agent.at_rest
         del package.agent
 
 
-def _join(package: "Any", channel: "Channel") -> bool:
-    """Hand the channel to the agent that is here already; waits for one that is just leaving."""
+def _join(package: "Any", arrival: "Arrival", channel: "Channel") -> bool:
+    """Hand the channel to the agent that is here already; waits for one that is just leaving.
+
+    True also when nobody has come for the channel.
+    """
     end = time.time() + 5.0
     while time.time() < end:
+        if "agent" not in package.__dict__:
+            return False
+        if not channel.meet(arrival):
+            return True
         agent = package.__dict__.get("agent")  # it may go at any moment
         if agent is None:
             return False
-        if agent.adopt(channel.connection, then=channel.close_spare):
+        if channel.hand_over(agent):
             return True
         del agent
         original("time", "sleep")(0.01)
     return False
 
 
-def _load_all(package: "Any", arrival: "Arrival", channel: "Channel") -> None:
-    parts, channel.text = channel.text.split(b"\0"), b""
+def _load_all(package: "Any", arrival: "Arrival", text: bytes) -> None:
+    parts = text.split(b"\0")
     for name, source in zip(parts[::2], parts[1::2]):
         _load(package, name.decode(), source)
         arrival.look()

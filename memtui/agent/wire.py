@@ -7,7 +7,6 @@ module, of which this is the agent's own copy).
 from __future__ import annotations
 
 import _json
-from _socket import SHUT_RDWR, socket
 from posix import close, read, set_blocking, write
 from time import monotonic
 
@@ -23,6 +22,9 @@ MAX_IN_BYTES = 1024 * 1024
 MAX_OUT_BYTES = 16 * 1024 * 1024
 SLICE = 1000
 """Rows that are turned into JSON in one go: the encoder holds the GIL meanwhile."""
+MAX_LISTS = 100
+"""How many lists and objects a frame may have. Requests have few, and those nested without end would take the thread
+to the end of its stack: where a callback of the collector runs just there, Python 3.8 ends the process."""
 STUCK_SECONDS = 10.0
 REQUESTS_PER_SECOND = 50
 _READ_BYTES = 65536
@@ -109,9 +111,11 @@ def take_frame(inbox: bytearray) -> dict[str, Any] | None:
         return None
     body = bytes(inbox[HEADER_BYTES:end])
     del inbox[:end]
+    if body.count(b"[") + body.count(b"{") > MAX_LISTS:
+        raise WireError("a frame of too many parts")
     try:
         frame = _from_text(body.decode("utf-8"))
-    except (ValueError, RecursionError):
+    except ValueError:
         raise WireError("a frame that is not JSON") from None
     if type(frame) is not dict:
         raise WireError("a frame that is not an object")
@@ -120,9 +124,12 @@ def take_frame(inbox: bytearray) -> dict[str, Any] | None:
 
 def hang_up(fd: int) -> None:
     """Close a connection, also where a forked child of the target holds a copy of it."""
+    # Imported only here: where the program has no use for it, that reads files.
     try:
+        from _socket import SHUT_RDWR, socket
+
         connection = socket(fileno=fd)
-    except OSError:
+    except (OSError, ImportError):
         close(fd)
         return
     try:

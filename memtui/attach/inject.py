@@ -63,7 +63,8 @@ def attach_agent(pid: int, via: Via = "auto", experimental: bool = False) -> Att
         attempts = _Attempts(pid, inner_pid, reader, way, token, meeting)
         link = AgentLink(attempts.until_connected())
     try:
-        hello = _load_agent(pid, link, max(_LEAST_ANSWER_SECONDS, began + _ANSWER_SECONDS - time.monotonic()))
+        left = began + _ANSWER_SECONDS - time.monotonic()
+        hello = _meet_agent(pid, link, attempts.text, max(_LEAST_ANSWER_SECONDS, left))
         link.check_version(hello)
     except BaseException:
         link.close()
@@ -81,6 +82,8 @@ class _Attempts:
         self._end = time.monotonic() + self._seconds
         self._asked_at, self._lifetime_seconds = time.time(), LIFETIME_SECONDS + way.more_seconds
         self._reason, self._failed = "", False
+        self.text = b""
+        """What the agent waits for from memtui: its text, where an attempt could not carry it along."""
         self.route = ""
         self.stop_seconds = 0.0
 
@@ -108,8 +111,10 @@ class _Attempts:
     def _attempt(self, route: str) -> str:
         """One try. Returns its outcome; raises when there is no use in another."""
         in_main, place = self._way.in_main_thread(route), self._meeting.place
+        # The pages that the main thread is given stay in the process: there the text comes later.
+        self.text = agent_text() if in_main else self.text
         source = bootstrap_source(
-            self._token, self._asked_at, self._inner_pid, in_main, place, lifetime_seconds=self._lifetime_seconds
+            self._token, self._asked_at, self._inner_pid, in_main, place, not in_main, self._lifetime_seconds
         )
         answer = self._way.start(route, source)
         outcome = str(answer["outcome"])
@@ -170,12 +175,12 @@ def _run_helper(plan: dict[str, Any], helper: HelperProcess) -> dict[str, Any]:
     return helper.run(plan)
 
 
-def _load_agent(pid: int, link: AgentLink, seconds: float) -> Frame:
-    """Send the agent's text, which is used when the process has no agent yet; returns its hello.
+def _meet_agent(pid: int, link: AgentLink, text: bytes, seconds: float) -> Frame:
+    """Show that memtui is there, send what the agent still needs, and return its hello.
 
     Raises RefusedError when none comes in time: then the agent leaves as soon as it sees that nobody is there.
     """
-    link.send_bytes(agent_text())
+    link.send_bytes(text)
     try:
         return link.wait_for(("hello",), seconds)
     except NoAnswerError as error:

@@ -35,7 +35,7 @@ _NO_CODE = re.compile(r'^from \..*\n|^ *#.*\n|^ *"""(?s:.*?)"""\n|^\n', re.MULTI
 """In the bootstrap: imports of what comes before, comments, docstrings, empty lines."""
 _FILE = "<memtui-agent bootstrap>"
 """The agent leaves out what files allocate whose names begin like this (``OWN_FILE`` in its tracing module)."""
-LIFETIME_SECONDS = 12.0
+LIFETIME_SECONDS = 8.5
 """How long a queued start stays valid: later it does nothing when it finally runs."""
 
 
@@ -76,6 +76,7 @@ def bootstrap_source(
     inner_pid: int,
     in_main_thread: bool,
     place: Place | None = None,
+    carry: bool = False,
     lifetime_seconds: float = LIFETIME_SECONDS,
 ) -> str:
     """Statements of Python that run the bootstrap, leave no name behind and never raise.
@@ -83,14 +84,22 @@ def bootstrap_source(
     ``asked_at`` (since the epoch) is when the attach began; after ``lifetime_seconds`` they do nothing any more.
     ``inner_pid`` is the process's number as itself sees it. ``in_main_thread``: they will be run by the interpreter's
     main thread, so they must start a thread of its own for the bootstrap. ``place``: where memtui listens, if so.
+    ``carry``: the agent's text is among them; else it has to be sent through the channel.
     """
-    first = "start" if in_main_thread else "boot"
-    code = "".join(_bare(name) for name in ("originals", "grip", "bootstrap"))
-    code += f"_TEXT_BYTES, _LATER = {len(agent_text())}, {_bare('landing')!a}\n"
-    code += f"_LANDING = {'exec(' + _as_own('_LATER') + ')'!r}\n"
-    code += f"{first}({token!r}, {asked_at!r}, {asked_at + lifetime_seconds!r}, {inner_pid}, {place!r})\n"
-    space = f'{{"__name__": "_memtui_bootstrap", "_CODE": {code!a}}}'
-    run = f'__import__("builtins").exec({_as_own("_CODE")}, {space})'
+    expires_at = asked_at + lifetime_seconds
+    call = f"{token!r}, {asked_at!r}, {expires_at!r}, {inner_pid}, {place!r}"
+    first = "".join(_bare(name) for name in ("originals", "grip"))
+    if not in_main_thread:
+        first += "import os, time\n"
+        first += f"if os.getpid() == {inner_pid} and time.time() < {expires_at!r}:\n"
+        first += f" _GRIP = grip_after(time.time() - {asked_at!r})\n"
+    first += f"exec({_as_own('_THEN')})\n"
+    then = _bare("bootstrap") + f"_AGENT, _LATER = _CARRIED, {_bare('landing')!a}\n"
+    then += f"_LANDING = {'exec(' + _as_own('_LATER') + ')'!r}\n"
+    then += f"start({call})\n" if in_main_thread else f"boot({call}, _GRIP)\n"
+    carried = agent_text() if carry else b""
+    names = f'"__name__": "_memtui_bootstrap", "_GRIP": None, "_CARRIED": {carried!r}'
+    run = f'__import__("builtins").exec({_as_own("_FIRST")}, {{{names}, "_FIRST": {first!a}, "_THEN": {then!a}}})'
     return f"try:\n {run}\nexcept BaseException:\n pass\n"
 
 

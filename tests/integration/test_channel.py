@@ -43,9 +43,9 @@ sys.path.insert(0, sys.argv[1])
 from memtui.agent import bootstrap, landing
 print("ready", flush=True)
 path, pid, uid = sys.stdin.readline().split()
-for name in ("Channel", "receive", "wait_at_most"):
+for name in ("Channel", "TURN"):
     setattr(landing, name, getattr(bootstrap, name))
-print(landing.call_on(path.encode(), int(pid), int(uid), bootstrap.Arrival(False)))
+print(landing.call_on(path.encode(), int(pid), int(uid), bootstrap.Arrival(False, bootstrap.Grip())))
 """
 LISTENING = """
 import os, sys

@@ -11,6 +11,7 @@ import json
 import os
 import select
 import socket
+import struct
 import sys
 import threading
 import time
@@ -85,17 +86,23 @@ def serve():
             del sys.modules[name]
 
 
+def as_viewer(connection):
+    """Its file, which from now on waits in reads for 0.3 s at most, as the bootstrap has it."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("qq", 0, 300000))
+    return connection.detach()
+
+
 def do_start(connection, **settings):
     package = load()
     for name, value in settings.items():
         setattr(package.wire, name, value)
     agents.append(package.core.Agent())
-    agents[0].adopt(connection)
+    agents[0].adopt(as_viewer(connection))
     _thread.start_new_thread(serve, ())
 
 
 def do_adopt(connection):
-    return bool(agents) and agents[0].adopt(connection)
+    return bool(agents) and agents[0].adopt(as_viewer(connection))
 
 
 def do_residue(connection):

@@ -22,7 +22,7 @@ def change_of(directory, what):
         return [lambda: grip.begin(SECONDS), grip.end]
     bootstrap = importlib.import_module(package + ".bootstrap")
     bootstrap._HASTY_SECONDS = SECONDS
-    arrival = bootstrap.Arrival(True)
+    arrival = bootstrap.Arrival(True, bootstrap.Grip())
     arrival.rest()
     return [arrival.hurry, arrival.rest]
 

@@ -60,8 +60,12 @@ def test_the_source_is_short_and_cannot_be_cut_by_a_zero() -> None:
     source = bootstrap_source("0123456789ab", 1e9, 1234, in_main_thread=False)
     assert "\0" not in source
     assert source.isascii()
-    assert page_bytes(source.encode()) <= 4 * PAGE_BYTES
+    assert page_bytes(source.encode()) <= 5 * PAGE_BYTES
     compile(source, "<string>", "exec")
+    whole = bootstrap_source("0123456789ab", 1e9, 1234, in_main_thread=False, carry=True)
+    assert "\0" not in whole
+    assert whole.isascii()
+    assert repr(agent_text()) in whole
     names, texts = agent_text().split(b"\0")[::2], agent_text().split(b"\0")[1::2]
     assert (names[0], names[-1]) == (b"originals", b"core")
     assert not any(b"__future__" in text for text in texts)
