@@ -1,10 +1,10 @@
 """The first lines that run inside the target: they make the private channel and load the agent through it.
 
 This text travels on memory pages (see ``memtui/attach/stubs.py``); what is needed later is compiled later
-(``landing.py``, the agent). It runs in a native thread of its own; no name of it stays anywhere. The other end
-of the channel is fetched by memtui with ``pidfd_getfd``: the only thing others can see is an anonymous memory file,
-whose name carries the token and the number of that end. Where that is refused, memtui waits at a socket and tells
-its place: the path, and which process and user have to be listening.
+(``greeting.py``, ``landing.py``, the agent). It runs in a native thread of its own; no name of it stays anywhere. The
+other end of the channel is fetched by memtui with ``pidfd_getfd``: the only thing others can see is an anonymous
+memory file, whose name carries the token and the number of that end. Where that is refused, memtui waits at a socket
+and tells its place: the path, and which process and user have to be listening.
 """
 
 import _imp
@@ -17,24 +17,21 @@ from .originals import forget_thread, original
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Optional, Tuple
+    from typing import Any, Callable, Generator, Optional, Tuple
 
     _Place = Optional[Tuple[bytes, int, int]]
 
 _PACKAGE = "_memtui_agent"
-_FETCH_SECONDS = 6.0
-_LANDING = ""
-"""The text of the landing module."""
-_AGENT = b""
-"""The agent's text, where it came along with this one: then nothing is waited for until the agent is there."""
+_GREETING = _LANDING = ""
+"""The texts of these modules."""
 _HASTY_SECONDS = 0.0001
 _LONG_WAIT_SECONDS = 0.15
 
 
-def start(token: str, asked_at: float, expires_at: float, pid: int, place: "_Place" = None) -> None:
+def start(*arguments: "Any") -> None:
     """`boot` in a new thread, for a source that is run by the main thread."""
     try:
-        original("_thread", "start_new_thread")(boot, (token, asked_at, expires_at, pid, place))
+        original("_thread", "start_new_thread")(boot, arguments)
     except KeyboardInterrupt:
         # Ctrl-C came just now and was meant for the program: from another thread it gets there.
         import _thread
@@ -43,13 +40,35 @@ def start(token: str, asked_at: float, expires_at: float, pid: int, place: "_Pla
 
 
 def boot(
-    token: str, asked_at: float, expires_at: float, pid: int, place: "_Place" = None, grip: "Optional[Grip]" = None
+    token: str,
+    asked_at: float,
+    expires_at: float,
+    pid: int,
+    place: "_Place" = None,
+    grip: "Optional[Grip]" = None,
+    text_follows: bool = False,
 ) -> None:
     """Open a channel for one viewer; join the running agent, or become it. Never raises.
 
     Does nothing after ``expires_at``, nor in a forked child that inherited the queued call (``pid`` is the process).
-    ``asked_at`` is when memtui began. All times are since the epoch, in seconds. ``grip`` may be held already.
+    ``asked_at`` is when memtui began. All times are since the epoch, in seconds. ``grip`` may be held already. With
+    ``text_follows`` only the channel is opened; then ``later[token]`` of the package waits to be sent the agent's
+    text. Otherwise the viewer sends it.
     """
+    try:
+        steps = _steps(token, asked_at, expires_at, pid, place, grip)
+        package = next(steps)
+        if text_follows:
+            package.later[token] = steps
+        else:
+            steps.send(b"")
+    except BaseException:
+        return
+
+
+def _steps(
+    token: str, asked_at: float, expires_at: float, pid: int, place: "_Place", grip: "Optional[Grip]"
+) -> "Generator[Any, bytes, None]":
     try:
         if time.time() >= expires_at or os.getpid() != pid:
             return
@@ -62,30 +81,24 @@ def boot(
         if package is None:
             return
         try:
-            _receive_viewer(package, token, waited, place, grip)
+            arrival = Arrival(package.__dict__.get("loader") == token, grip, waited if grip.held else 0.0)
+            try:
+                channel = _open_channel(token, arrival) if place is None else _later("call_on")(*place, arrival)
+                if channel is not None:
+                    try:
+                        text = yield package
+                        _later("serve")(package, token, arrival, channel, text)
+                    finally:
+                        channel.close()
+            finally:
+                arrival.end()
         finally:
-            _exit(token, package)
-    except BaseException:
-        return
+            _later("leave")(token, package)
     finally:
         if grip is not None:
             grip.end()
         forget_thread()  # what the program runs at imports and audit events may ask for it
-        _unravel(globals())
-
-
-def _receive_viewer(package: "Any", token: str, waited: float, place: "_Place", grip: Grip) -> None:
-    first = package.__dict__.get("loader") == token
-    arrival = Arrival(first, grip, waited if grip.held else 0.0)
-    try:
-        channel = _open_channel(token, arrival) if place is None else _landing("call_on")(*place, arrival)
-        if channel is not None:
-            try:
-                _landing("serve")(package, token, arrival, channel)
-            finally:
-                channel.close()
-    finally:
-        arrival.end()
+        _later("unravel")(globals())
 
 
 # The import lock is the one lock of the process that a fork waits for and that gevent does not replace.
@@ -101,7 +114,7 @@ def _enter(token: str, pid: int) -> "Optional[Any]":
         package: "Any" = sys.modules.get(_PACKAGE)
         if package is None or package.pid != pid:  # a forked child has its parent's package, but not its agent
             package = type(sys)(_PACKAGE)
-            package.__path__, package.tokens, package.pid = [], [], pid
+            package.__path__, package.tokens, package.pid, package.later = [], [], pid, {}
             sys.modules[_PACKAGE] = package
         if token in package.tokens:
             return None
@@ -111,38 +124,6 @@ def _enter(token: str, pid: int) -> "Optional[Any]":
         return package
     finally:
         _imp.release_lock()
-
-
-def _exit(token: str, package: "Any") -> None:
-    """The last one out removes the package."""
-    _imp.acquire_lock()
-    try:
-        package.tokens.remove(token)
-        if package.__dict__.get("loader") == token:
-            del package.loader
-        if not package.tokens and sys.modules.get(_PACKAGE) is package:
-            forget_agent(package)
-            del sys.modules[_PACKAGE]
-    finally:
-        _imp.release_lock()
-
-
-def forget_agent(package: "Any") -> None:
-    """Remove the modules of an agent that has ended."""
-    modules = [sys.modules.pop(one) for one in list(sys.modules) if one.startswith(_PACKAGE + ".")]
-    if package.__dict__.pop("at_rest", False):
-        for module in modules:
-            _unravel(module.__dict__)
-
-
-def _unravel(space: "Dict[str, Any]") -> None:
-    """Free what refers to itself, which would stay until the next full collection, or for good without one."""
-    members = type(_unravel), property, staticmethod, classmethod
-    for one in list(space.values()):
-        if type(one) is type and one.__module__ == space["__name__"]:
-            for name in [name for name, member in one.__dict__.items() if type(member) in members]:
-                delattr(one, name)
-    space.clear()
 
 
 # Each call that may wait gives the GIL away, and a busy program keeps it for a whole switch interval: there are few
@@ -191,7 +172,7 @@ class Arrival:
         """At once; a viewer of an agent that is here already is greeted by that one."""
         if self._first:
             self.greeted = True
-            write(_landing("greeting")())
+            write(_later("greeting")())
             self.look()
 
     def rest(self) -> None:
@@ -215,11 +196,11 @@ class Arrival:
         self._grip.end()
 
 
-def _landing(name: str) -> "Any":
+def _later(name: str) -> "Any":
     """A function that is compiled only now."""
     space = globals()
     if name not in space:
-        exec(_LANDING, space)
+        exec(_GREETING if name == "greeting" else _LANDING, space)
     return space[name]
 
 
@@ -233,7 +214,7 @@ class Channel:
     def meet(self, arrival: Arrival) -> bool:
         """Wait until the viewer is there, and for the text that it sends. False when it does not come."""
         if self.text is None:
-            self.text = _receive(self.file, arrival)
+            self.text = _later("receive")(self.file, arrival)
         return self.text is not None
 
     def hand_over(self, agent: "Any", greeted: bool = False) -> bool:
@@ -299,24 +280,3 @@ def _memory_file(name: str) -> int:
     import ctypes
 
     return int(ctypes.CDLL(None).syscall(319, name.encode(), 1))
-
-
-def _receive(file: int, arrival: Arrival) -> "Optional[bytes]":
-    """One frame and nothing of what follows it; None when the viewer went, or does not come."""
-    data, size, end = b"", 4, time.monotonic() + _FETCH_SECONDS
-    while len(data) < size:
-        try:
-            piece = os.read(file, size - len(data))
-        except BlockingIOError:
-            if time.monotonic() < end:
-                continue
-            return None
-        except OSError:
-            return None
-        if not piece:
-            return None
-        arrival.hurry()
-        arrival.look()  # memtui sends at once, so a long wait was for the GIL
-        data += piece
-        size = 4 + int.from_bytes(data[:4], "big") if len(data) >= 4 else size
-    return bytes(data[4:])

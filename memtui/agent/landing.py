@@ -1,10 +1,9 @@
-"""What the first lines do after the channel is there: greet the viewer, join the agent that is here, or become it.
+"""What the first lines do after the channel is there: join the agent that is here, or become it, and go.
 
 A part of the bootstrap, compiled when it is needed.
 """
 
-import _tracemalloc
-import gc
+import _imp
 import os
 import sys
 import time
@@ -13,63 +12,16 @@ from .originals import original
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional, Tuple
+    from typing import Any, Dict, Optional
 
-    from .bootstrap import _AGENT, TURN, Arrival, Channel, forget_agent
+    from .bootstrap import _PACKAGE, TURN, Arrival, Channel
 
 _LOAD_SECONDS = 15.0
+_FETCH_SECONDS = 6.0
 _PATIENCE = b"".join(one.to_bytes(8, sys.byteorder) for one in (6, 0))
 """With a viewer that does not take its call: six seconds, as a ``struct timeval``."""
-_VERSION = 1
-"""Of the protocol, as in the agent's wire module."""
 _ANNOTATIONS = 0x1000000 if sys.version_info >= (3, 8, 2) else 0x100000
 """``__future__.annotations.compiler_flag``; that module is a file, and reading one gives the GIL away often."""
-
-
-def greeting() -> bytes:
-    """What a viewer can be told at once."""
-    return b"".join(map(_frame, _told()))
-
-
-def _told() -> "Tuple[Any, Any]":
-    """The frames ``hello`` and ``sample`` of an agent that has just come; later ones are made by its core."""
-    on = _tracemalloc.is_tracing()
-    traced, peak = _tracemalloc.get_traced_memory() if on else (None, None)
-    tracing = {
-        "on": on,
-        "frames": _tracemalloc.get_traceback_limit(),
-        "traced": traced,
-        "peak": peak,
-        "overhead": _tracemalloc.get_tracemalloc_memory() if on else None,
-        "found_on": on,
-    }
-    hello = {
-        "t": "hello",
-        "version": _VERSION,
-        "pid": os.getpid(),
-        "python": "%d.%d.%d" % sys.version_info[:3],
-        "implementation": sys.implementation.name,
-        "viewers": 1,
-        "thread": original("_thread", "get_native_id")(),
-        "tracing": tracing,
-    }
-    collector = {
-        "enabled": gc.isenabled(),
-        "count": gc.get_count(),
-        "threshold": gc.get_threshold(),
-        "stats": [[one["collections"], one["collected"], one["uncollectable"]] for one in gc.get_stats()],
-    }
-    pauses = {"count": 0, "total": 0.0, "max": 0.0, "last": None, "last_generation": None}
-    cost = {"cpu": time.thread_time(), "longest_pause": 0.0, "longest_what": None, "bytes": None}
-    return hello, {"t": "sample", "gc": collector, "pauses": pauses, "tracing": tracing, "cost": cost}
-
-
-def _frame(content: "Any") -> bytes:
-    """A frame of numbers and plain words, which Python writes as JSON but for this; importing json takes long."""
-    text = repr(content)
-    for python, json in zip(("'", "True", "False", "None", "(", ")"), ('"', "true", "false", "null", "[", "]")):
-        text = text.replace(python, json)
-    return len(text).to_bytes(4, "big") + text.encode("ascii")
 
 
 def call_on(path: bytes, viewer: int, user: int, arrival: "Arrival") -> "Optional[Channel]":
@@ -105,25 +57,28 @@ def _remove(path: bytes) -> None:
         pass
 
 
-def serve(package: "Any", token: str, arrival: "Arrival", channel: "Channel") -> None:
-    """Join the agent or become it; of several that come at once, one loads the modules and the others wait for it."""
+def serve(package: "Any", token: str, arrival: "Arrival", channel: "Channel", text: bytes) -> None:
+    """Join the agent or become it; of several that come at once, one loads the modules and the others wait for it.
+
+    ``text`` is the agent's; without it the viewer sends it.
+    """
     end = time.time() + _LOAD_SECONDS
     while not _join(package, arrival, channel) and time.time() < end:
         if package.__dict__.setdefault("loader", token) == token:
             if "agent" not in package.__dict__:
-                _become(package, arrival, channel)
+                _become(package, arrival, channel, text)
                 return
             del package.loader
         original("time", "sleep")(0.01)
 
 
-def _become(package: "Any", arrival: "Arrival", channel: "Channel") -> None:
+def _become(package: "Any", arrival: "Arrival", channel: "Channel", text: bytes) -> None:
     try:
         forget_agent(package)
         package.at_rest = True
-        if not _AGENT and not channel.meet(arrival):
+        if not text and not channel.meet(arrival):
             return
-        _load_all(package, arrival, _AGENT or channel.text or b"")
+        _load_all(package, arrival, text or channel.text or b"")
         if not channel.meet(arrival):
             return
         package.agent = package.core.Agent(arrival.pass_on(package))
@@ -172,3 +127,67 @@ def _load(package: "Any", name: str, source: bytes) -> None:
     sys.modules[module.__name__] = module
     exec(compile(source, "<memtui-agent %s>" % name, "exec", _ANNOTATIONS, True), module.__dict__)
     setattr(package, name, module)
+
+
+def receive(file: int, arrival: "Arrival") -> "Optional[bytes]":
+    """One frame and nothing of what follows it; None when the viewer went, or does not come."""
+    data = _received_at_once(file) if arrival.waited_seconds else b""
+    size, end = 4 + int.from_bytes(data, "big") if len(data) == 4 else 4, time.monotonic() + _FETCH_SECONDS
+    while len(data) < size:
+        try:
+            piece = os.read(file, size - len(data))
+        except BlockingIOError:
+            if time.monotonic() < end:
+                continue
+            return None
+        except OSError:
+            return None
+        if not piece:
+            return None
+        arrival.hurry()
+        arrival.look()  # memtui sends at once, so a long wait was for the GIL
+        data += piece
+        size = 4 + int.from_bytes(data[:4], "big") if len(data) >= 4 else size
+    return bytes(data[4:])
+
+
+def _received_at_once(file: int) -> bytes:
+    """As much of a frame's head as has arrived, by a call that keeps the GIL; nothing where that takes an import."""
+    ctypes = sys.modules.get("ctypes")
+    if ctypes is None:
+        return b""
+    head = ctypes.create_string_buffer(4)
+    size = ctypes.pythonapi["recv"](file, head, 4, 0x40)  # MSG_DONTWAIT
+    return bytes(head.raw[: max(0, size)])
+
+
+def leave(token: str, package: "Any") -> None:
+    """The last one out removes the package."""
+    _imp.acquire_lock()
+    try:
+        package.tokens.remove(token)
+        if package.__dict__.get("loader") == token:
+            del package.loader
+        if not package.tokens and sys.modules.get(_PACKAGE) is package:
+            forget_agent(package)
+            del sys.modules[_PACKAGE]
+    finally:
+        _imp.release_lock()
+
+
+def forget_agent(package: "Any") -> None:
+    """Remove the modules of an agent that has ended."""
+    modules = [sys.modules.pop(one) for one in list(sys.modules) if one.startswith(_PACKAGE + ".")]
+    if package.__dict__.pop("at_rest", False):
+        for module in modules:
+            unravel(module.__dict__)
+
+
+def unravel(space: "Dict[str, Any]") -> None:
+    """Free what refers to itself, which would stay until the next full collection, or for good without one."""
+    members = type(unravel), property, staticmethod, classmethod
+    for one in list(space.values()):
+        if type(one) is type and one.__module__ == space["__name__"]:
+            for name in [name for name, member in one.__dict__.items() if type(member) in members]:
+                delattr(one, name)
+    space.clear()

@@ -6,7 +6,7 @@ import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _CALL_X16, _JUMP_X16, _RET = 0xD63F0200, 0xD61F0200, 0xD65F03C0
 _PUSH_FRAME, _POP_FRAME = 0xA9BF7BFD, 0xA8C17BFD  # stp x29, x30, [sp, #-16]!; ldp x29, x30, [sp], #16
@@ -56,14 +56,17 @@ def pending_stub(symbols: Mapping[str, int], thread: int, source: int, leave_zer
     return _code(_PUSH_FRAME_OF_32, _X0_FROM_SP_16, arguments, leave)
 
 
-def thread_stub(symbols: Mapping[str, int], removal: tuple[int, int] | None) -> bytes:
+def thread_stub(symbols: Mapping[str, int], removal: tuple[int, int] | None, then: Sequence[int] = ()) -> bytes:
     """Detach the thread, take the GIL, run the source (the thread's argument), give the GIL back, remove the page.
+
+    After the source the texts at the addresses ``then`` are run in turn.
 
     An interpreter that is ending meanwhile is left alone: taking its GIL would crash it once it has gone.
     """
+    run = _call(symbols["PyRun_SimpleString"])
     with_gil = _code(
         _call(symbols["PyGILState_Ensure"]), _W20_FROM_W0,
-        _X0_FROM_X19, _call(symbols["PyRun_SimpleString"]),
+        _X0_FROM_X19, run, *(_code(_load(0, text), run) for text in then),
         _W0_FROM_W20, _call(symbols["PyGILState_Release"]),
     )  # fmt: skip
     skip = _SKIP_IF_ZERO_W0 | (len(with_gil) // 4 + 1) << 5

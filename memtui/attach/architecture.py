@@ -5,7 +5,7 @@ Registers are passed about as the kernel gives them (``raw``, the set NT_PRSTATU
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -109,6 +109,8 @@ class StubCode(Protocol):
         """``pthread_create(&handle, NULL, thread, source); return 0``, whatever pthread_create said."""
         ...
 
-    def thread_stub(self, symbols: Mapping[str, int], removal: tuple[int, int] | None) -> bytes:
-        """Runs the source with the GIL in a fresh thread, and removes the page (address, size)."""
+    def thread_stub(
+        self, symbols: Mapping[str, int], removal: tuple[int, int] | None, then: Sequence[int] = ()
+    ) -> bytes:
+        """Runs the source with the GIL in a fresh thread, then those at ``then``; removes the page."""
         ...

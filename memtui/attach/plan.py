@@ -84,7 +84,8 @@ def bootstrap_source(
     ``asked_at`` (since the epoch) is when the attach began; after ``lifetime_seconds`` they do nothing any more.
     ``inner_pid`` is the process's number as itself sees it. ``in_main_thread``: they will be run by the interpreter's
     main thread, so they must start a thread of its own for the bootstrap. ``place``: where memtui listens, if so.
-    ``carry``: the agent's text is among them; else it has to be sent through the channel.
+    ``carry``: behind a zero follow others to be run by the same thread, with the agent's text; else that has to be
+    sent through the channel.
     """
     expires_at = asked_at + lifetime_seconds
     call = f"{token!r}, {asked_at!r}, {expires_at!r}, {inner_pid}, {place!r}"
@@ -94,13 +95,26 @@ def bootstrap_source(
         first += f"if os.getpid() == {inner_pid} and time.time() < {expires_at!r}:\n"
         first += f" _GRIP = grip_after(time.time() - {asked_at!r})\n"
     first += f"exec({_as_own('_THEN')})\n"
-    then = _bare("bootstrap") + f"_AGENT, _LATER = _CARRIED, {_bare('landing')!a}\n"
-    then += f"_LANDING = {'exec(' + _as_own('_LATER') + ')'!r}\n"
-    then += f"start({call})\n" if in_main_thread else f"boot({call}, _GRIP)\n"
-    carried = agent_text() if carry else b""
-    names = f'"__name__": "_memtui_bootstrap", "_GRIP": None, "_CARRIED": {carried!r}'
-    run = f'__import__("builtins").exec({_as_own("_FIRST")}, {{{names}, "_FIRST": {first!a}, "_THEN": {then!a}}})'
-    return f"try:\n {run}\nexcept BaseException:\n pass\n"
+    then = _bare("bootstrap")
+    for name in ("greeting", "landing"):
+        text = f"_TEXT_OF_{name.upper()}"
+        then += f"{text} = {_bare(name)!a}\n_{name.upper()} = {'exec(' + _as_own(text) + ')'!r}\n"
+    then += f"start({call})\n" if in_main_thread else f"boot({call}, _GRIP, {carry})\n"
+    names = '"__name__": "_memtui_bootstrap", "_GRIP": None'
+    source = f'__import__("builtins").exec({_as_own("_FIRST")}, {{{names}, "_FIRST": {first!a}, "_THEN": {then!a}}})'
+    if carry:
+        follows = f"__import__('sys').modules['_memtui_agent'].later.pop({token!r}).send({_literal()})"
+        return f"{_silently(source)}\0{_silently(follows)}"
+    return _silently(source)
+
+
+@cache
+def _literal() -> str:
+    return repr(agent_text())
+
+
+def _silently(statement: str) -> str:
+    return f"try:\n {statement}\nexcept BaseException:\n pass\n"
 
 
 @cache
@@ -123,6 +137,7 @@ def _as_own(name: str) -> str:
     return f"(lambda: {run}).__code__.replace(co_filename={_FILE!r})"
 
 
+@cache
 def _bare(name: str) -> str:
     return _NO_CODE.sub("", _text(name))
 

@@ -49,16 +49,19 @@ def build_page(
 
     ``symbols`` holds absolute addresses of ``Py_AddPendingCall Py_IsInitialized PyRun_SimpleString PyGILState_Ensure
     PyGILState_Release pthread_create pthread_self pthread_detach munmap``. With ``leave_zero`` (such a piece of
-    code in the target) the page removes itself when the agent's thread ends; without it it stays.
+    code in the target) the page removes itself when the agent's thread ends; without it it stays. ``source`` may
+    consist of several texts with zeros between them, to be run in turn.
     """
     size = page_bytes(source)
     queue, pending, thread = base + 16, base + 96, base + 192
     source_at = base + _SOURCE_OFFSET
     removal = (base, size) if leave_zero else None
+    texts = source.split(b"\0")
+    then = [source_at + len(b"\0".join(texts[:number])) + 1 for number in range(1, len(texts))]
     parts = {
         queue: code.queue_stub(symbols, result),
         pending: code.pending_stub(symbols, thread, source_at, leave_zero),
-        thread: code.thread_stub(symbols, removal),
+        thread: code.thread_stub(symbols, removal, then),
         source_at: source + b"\0",
     }
     content = bytearray(b"\xcc" * size)

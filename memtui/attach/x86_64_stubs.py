@@ -6,7 +6,7 @@ import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _RAX, _RCX, _RDX, _RDI, _RSI = b"\x48\xb8", b"\x48\xb9", b"\x48\xba", b"\x48\xbf", b"\x48\xbe"
 _CALL_RAX, _JUMP_RAX, _PUSH_RAX = b"\xff\xd0", b"\xff\xe0", b"\x50"
@@ -42,13 +42,17 @@ def pending_stub(symbols: Mapping[str, int], thread: int, source: int, leave_zer
     return leave + handle + arguments + _load(_RAX, symbols["pthread_create"]) + _JUMP_RAX
 
 
-def thread_stub(symbols: Mapping[str, int], removal: tuple[int, int] | None) -> bytes:
+def thread_stub(symbols: Mapping[str, int], removal: tuple[int, int] | None, then: Sequence[int] = ()) -> bytes:
     """Detach the thread, take the GIL, run the source (the thread's argument), give the GIL back, remove the page.
+
+    After the source the texts at the addresses ``then`` are run in turn.
 
     An interpreter that is ending meanwhile is left alone: taking its GIL would crash it once it has gone.
     """
     with_gil = _call(symbols["PyGILState_Ensure"]) + b"\x89\xc5"  # mov ebp, eax
     with_gil += b"\x48\x89\xdf" + _call(symbols["PyRun_SimpleString"])  # mov rdi, rbx
+    for text in then:
+        with_gil += _load(_RDI, text) + _call(symbols["PyRun_SimpleString"])
     with_gil += b"\x89\xef" + _call(symbols["PyGILState_Release"])  # mov edi, ebp
     code = b"\x55\x53" + _SUB_8 + b"\x48\x89\xfb"  # push rbp; push rbx; sub rsp, 8; mov rbx, rdi
     code += _call(symbols["pthread_self"]) + b"\x48\x89\xc7" + _call(symbols["pthread_detach"])

@@ -235,7 +235,7 @@ def prefork():
 def gil_main():
     """The main thread is in C code that keeps the GIL, for up to a second and a half."""
     while True:
-        for seconds in (0.2, 1.5, 0.6):
+        for seconds in (0.2, 2.5, 0.6):
             begin = time.monotonic()
             result = holding.usleep(int(seconds * 1e6))
             check(result == 0, "usleep was interrupted")
@@ -249,7 +249,7 @@ def gil_thread():
 
     def hold():
         while True:
-            for seconds in (0.2, 1.5, 0.6):
+            for seconds in (0.2, 2.5, 0.6):
                 begin = time.monotonic()
                 check(holding.usleep(int(seconds * 1e6)) == 0, "usleep was interrupted")
                 lasted("usleep", begin, seconds)

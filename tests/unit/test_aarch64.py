@@ -110,6 +110,18 @@ def test_thread_stub(tmp_path: Path, removal: tuple[int, int] | None) -> None:
 
 
 @needs_objdump
+def test_a_second_text_is_run_with_the_gil_too(tmp_path: Path) -> None:
+    shown = disassemble(aarch64_stubs.thread_stub(SYMBOLS, None, [BASE + 777]), tmp_path)
+    begin = shown.index("mov w20, w0")
+    assert shown[begin : begin + 20] == [
+        "mov w20, w0", "mov x0, x19", *call("PyRun_SimpleString"), *loads("x0", BASE + 777),
+        *call("PyRun_SimpleString"), "mov w0, w20", *call("PyGILState_Release")[:3],
+    ]  # fmt: skip
+    skip = next(one for one in shown if one.startswith("cbz"))
+    assert shown[int(skip.split("#")[1], 16) // 4] == "mov w0, #0x0"
+
+
+@needs_objdump
 def test_pieces_of_code_looked_for(tmp_path: Path) -> None:
     shown = {name: [disassemble(one, tmp_path) for one in forms] for name, forms in aarch64.GADGETS.items()}
     assert shown == {

@@ -24,6 +24,10 @@ BASE, RESULT, LEAVE = 0x7E00_0000_0000, 0x7D00_0000_0FC0, 0x7C00_0000_0123
 SOURCE = b"pass\n" * 300
 
 
+def texts_after(made: Page, source: bytes) -> list[int]:
+    return [made.source + at + 1 for at, byte in enumerate(source) if byte == 0]
+
+
 def page(leave_zero: int | None = LEAVE, source: bytes = SOURCE) -> Page:
     return build_page(BASE, source, SYMBOLS, RESULT, leave_zero, x86_64_stubs)
 
@@ -63,9 +67,11 @@ def test_the_source_is_short_and_cannot_be_cut_by_a_zero() -> None:
     assert page_bytes(source.encode()) <= 5 * PAGE_BYTES
     compile(source, "<string>", "exec")
     whole = bootstrap_source("0123456789ab", 1e9, 1234, in_main_thread=False, carry=True)
-    assert "\0" not in whole
     assert whole.isascii()
-    assert repr(agent_text()) in whole
+    channel, follows = whole.split("\0")
+    assert len(channel) < len(source) + 10, "the viewer is greeted before the agent's text is looked at"
+    assert repr(agent_text()) in follows
+    compile(follows, "<string>", "exec")
     names, texts = agent_text().split(b"\0")[::2], agent_text().split(b"\0")[1::2]
     assert (names[0], names[-1]) == (b"originals", b"core")
     assert not any(b"__future__" in text for text in texts)
@@ -135,6 +141,19 @@ def test_a_disassembler_reads_what_is_meant(name: str, leave_zero: int | None, t
         ],
     }[name]  # fmt: skip
     assert set(depth_at_calls(code)) == {8}, "functions are entered with the stack they expect"
+
+
+@pytest.mark.parametrize("more", [1, 2])
+def test_texts_after_zeros_are_run_too(more: int, tmp_path: Path) -> None:
+    source = b"\0".join([SOURCE, *[b"first", b"second"][:more]])
+    made = page(source=source)
+    code = disassembled(made.content[made.thread - BASE : made.source - BASE], made.thread, tmp_path)
+    texts = "\n".join(text for _, text in code)
+    run = f"{SYMBOLS['PyRun_SimpleString']:x},%rax"
+    found = re.findall(rf"(?:mov +(%rbx)|movabs \$0x([0-9a-f]+)),%rdi\nmovabs \$0x{run}", texts)
+    assert [given or int(at, 16) for given, at in found] == ["%rbx", *texts_after(made, source)]
+    assert made.content[texts_after(made, source)[0] - BASE :].startswith(b"first\0")
+    assert set(depth_at_calls(code)) == {8}
 
 
 def test_an_ending_interpreter_is_jumped_over(tmp_path: Path) -> None:
