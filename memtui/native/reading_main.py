@@ -9,10 +9,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Any
+
+_MOST_BYTES, _TIMES_ITS_SIZE = 1 << 30, 50
+"""What reading a recording may take: this much, and so many times the size of its file."""
+_FIRST_TO_GO = "1000"
 
 
 def main(arguments: list[str]) -> int:
@@ -20,15 +26,29 @@ def main(arguments: list[str]) -> int:
     asked: dict[str, Any] = json.loads(arguments[0])
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     os.environ.setdefault("COLUMNS", "100")
+    _bound_memory(asked["path"])
     answer = os.dup(1)
     os.dup2(2, 1)  # what memray prints must not get between
     try:
         result = {"ok": True, "result": _do(asked)}
     except (OSError, ValueError, RuntimeError, ImportError, EOFError) as error:
         result = {"ok": False, "error": str(error).strip() or type(error).__name__}
+    except MemoryError:
+        result = {"ok": False, "error": "it takes more memory than a recording of this size can need."}
     with contextlib.suppress(BrokenPipeError), open(answer, "w", encoding="utf-8") as file:
         json.dump(result, file)
     return 0
+
+
+def _bound_memory(path: str) -> None:
+    """A damaged recording may ask for all the memory there is; where it runs out all the same, this process ends."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+    with contextlib.suppress(OSError, ValueError):  # a lower limit stays
+        most = _MOST_BYTES + _TIMES_ITS_SIZE * os.stat(path).st_size
+        soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        if soft == resource.RLIM_INFINITY or most < soft:
+            resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
 def _end_with_stdin() -> None:

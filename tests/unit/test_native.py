@@ -6,6 +6,8 @@ import argparse
 import ctypes
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -260,3 +262,23 @@ def test_a_result_is_recorded_whole() -> None:
     message = NativeRecorded(NativeResult(report(), "/x.bin", "time", 0.4, 40.0))
     written = json.loads(json.dumps(Codec().encode(message, Message)))
     assert Codec(Codec().field_table(Message)).decode(written, Message) == message
+
+
+def test_reading_a_recording_takes_no_more_memory_than_it_can_need(tmp_path: Path) -> None:
+    (tmp_path / "x.bin").write_bytes(bytes(1000))
+    code = """
+import sys
+from memtui.native import reading_main
+reading_main._do = lambda asked: len(bytearray(asked["most"]))
+reading_main.main(sys.argv[1:])
+"""
+    said = {}
+    for most in (1 << 20, 3 << 30):
+        asked = json.dumps({"path": str(tmp_path / "x.bin"), "most": most})
+        command, pipe = [sys.executable, "-c", code, asked], subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True) as reader:
+            assert reader.stdout is not None
+            said[most] = json.loads(reader.stdout.read())
+    assert said[1 << 20] == {"ok": True, "result": 1 << 20}
+    assert said[3 << 30]["ok"] is False
+    assert "more memory than a recording of this size can need" in said[3 << 30]["error"]
