@@ -17,7 +17,7 @@ from .originals import forget_thread, original
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Generator, Optional, Tuple
+    from typing import Any, Callable, Generator, List, Optional, Tuple
 
     _Place = Optional[Tuple[bytes, int, int]]
 
@@ -207,9 +207,20 @@ def _later(name: str) -> "Any":
 class Channel:
     """The connection to a viewer, and files to be closed once it is there; ``close`` closes one."""
 
-    def __init__(self, file: int, spare: "Tuple[int, ...]" = (), close: "Callable[[int], object]" = os.close) -> None:
-        self.file, self._spare, self._close = file, spare, close
+    def __init__(self, file: int, spare: "List[int]", close: "Callable[[int], object]" = os.close) -> None:
+        self.file, self._spare, self._close_file = file, spare, close
         self.text: "Optional[bytes]" = None
+
+    def announce(self, arrival: Arrival, write: "Callable[[bytes], int]", mark: "Callable[[], int]") -> "Channel":
+        """Greet the viewer; then ``mark`` makes the file by which it finds the connection."""
+        try:
+            arrival.greet(write)
+            self._spare.append(mark())
+            arrival.rest()
+        except BaseException:
+            self.close()
+            raise
+        return self
 
     def meet(self, arrival: Arrival) -> bool:
         """Wait until the viewer is there, and for the text that it sends. False when it does not come."""
@@ -225,49 +236,56 @@ class Channel:
         return True
 
     def close_spare(self) -> None:
-        """Close them, once."""
-        spare, self._spare = self._spare, ()
-        for file in spare:
-            self._close(file)
+        """Close them, each once, also when two threads do."""
+        while self._spare:
+            try:
+                self._close_file(self._spare.pop())
+            except IndexError:
+                return
 
     def close(self) -> None:
         """Close all that nobody has taken over."""
         self.close_spare()
         if self.file >= 0:
-            self._close(self.file)
+            self._close_file(self.file)
 
 
 def _open_channel(token: str, arrival: Arrival) -> Channel:
     """A channel that the viewer can fetch."""
-    ctypes = sys.modules.get("ctypes")
-    if arrival.waited_seconds and ctypes is not None:
-        try:
-            return _open_at_one_go(ctypes, token, arrival)
-        except (AttributeError, KeyError):
-            pass
+    calls = keeping("socketpair", "setsockopt", "write", "memfd_create", "close") if arrival.waited_seconds else ()
+    name = "memtui-%s-%d"
+    if calls:
+        socketpair, setsockopt, write, memfd_create, close = calls
+        pair = (sys.modules["ctypes"].c_int * 2)()
+        if socketpair(1, 0x80001, 0, pair):  # AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC
+            raise OSError
+        mine, other = pair
+        setsockopt(mine, 1, 20, TURN, len(TURN))
+        return Channel(mine, [other], close).announce(
+            arrival,
+            lambda data: int(write(mine, data, len(data))),
+            lambda: int(memfd_create((name % (token, other)).encode(), 1)),
+        )
     import _socket
 
     one, two = _socket.socketpair()
     one.setsockopt(1, 20, TURN)  # SOL_SOCKET, SO_RCVTIMEO
     mine, other = one.detach(), two.detach()
-    arrival.greet(lambda data: os.write(mine, data))
-    mark = _memory_file("memtui-%s-%d" % (token, other))
-    arrival.rest()
-    return Channel(mine, (mark, other))
+    os.set_blocking(mine, True)  # whatever the program has for its sockets
+    return Channel(mine, [other]).announce(
+        arrival, lambda data: os.write(mine, data), lambda: _memory_file(name % (token, other))
+    )
 
 
-def _open_at_one_go(ctypes: "Any", token: str, arrival: Arrival) -> Channel:
-    """The same by calls that keep the GIL: where C code keeps it, each call that gives it away may cost seconds."""
-    calls = ctypes.pythonapi
-    socketpair, setsockopt, memfd_create = calls["socketpair"], calls["setsockopt"], calls["memfd_create"]
-    pair = (ctypes.c_int * 2)()
-    if socketpair(1, 0x80001, 0, pair):  # AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC
-        raise OSError
-    mine, other = pair
-    setsockopt(mine, 1, 20, TURN, len(TURN))
-    arrival.greet(lambda data: int(calls["write"](mine, data, len(data))))
-    mark = memfd_create(b"memtui-%s-%d" % (token.encode(), other), 1)
-    return Channel(mine, (mark, other), calls["close"])
+def keeping(*names: str) -> "Tuple[Any, ...]":
+    """These functions of the C library, to be called without giving the GIL away; empty where that takes an import.
+
+    Where C code keeps the GIL, each call that gives it away may cost seconds.
+    """
+    try:
+        return tuple(sys.modules["ctypes"].pythonapi[name] for name in names)
+    except Exception:  # it is not imported, or not to the end, or an audit hook of the program forbids this
+        return ()
 
 
 TURN = b"".join(one.to_bytes(8, sys.byteorder) for one in (0, 300000))

@@ -14,10 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional
 
-    from .bootstrap import _PACKAGE, TURN, Arrival, Channel
+    from .bootstrap import _PACKAGE, TURN, Arrival, Channel, keeping
 
 _LOAD_SECONDS = 15.0
-_FETCH_SECONDS = 6.0
+_FETCH_SECONDS = 4.0
 _PATIENCE = b"".join(one.to_bytes(8, sys.byteorder) for one in (6, 0))
 """With a viewer that does not take its call: six seconds, as a ``struct timeval``."""
 _ANNOTATIONS = 0x1000000 if sys.version_info >= (3, 8, 2) else 0x100000
@@ -40,7 +40,9 @@ def call_on(path: bytes, viewer: int, user: int, arrival: "Arrival") -> "Optiona
         if peer == viewer.to_bytes(4, sys.byteorder) + user.to_bytes(4, sys.byteorder):
             arrival.greet(channel.send)
             arrival.rest()
-            return Channel(channel.detach())
+            file = channel.detach()
+            os.set_blocking(file, True)  # whatever the program has for its sockets
+            return Channel(file, [])
     except OSError:
         pass
     finally:
@@ -60,8 +62,11 @@ def _remove(path: bytes) -> None:
 def serve(package: "Any", token: str, arrival: "Arrival", channel: "Channel", text: bytes) -> None:
     """Join the agent or become it; of several that come at once, one loads the modules and the others wait for it.
 
-    ``text`` is the agent's; without it the viewer sends it.
+    ``text`` is the agent's; without it the viewer sends it. Nobody has to wait for a viewer that does not come; only
+    where C code keeps the GIL is it looked for last, when that is no wait any more.
     """
+    if not (arrival.waited_seconds or channel.meet(arrival)):
+        return
     end = time.time() + _LOAD_SECONDS
     while not _join(package, arrival, channel) and time.time() < end:
         if package.__dict__.setdefault("loader", token) == token:
@@ -152,13 +157,12 @@ def receive(file: int, arrival: "Arrival") -> "Optional[bytes]":
 
 
 def _received_at_once(file: int) -> bytes:
-    """As much of a frame's head as has arrived, by a call that keeps the GIL; nothing where that takes an import."""
-    ctypes = sys.modules.get("ctypes")
-    if ctypes is None:
-        return b""
-    head = ctypes.create_string_buffer(4)
-    size = ctypes.pythonapi["recv"](file, head, 4, 0x40)  # MSG_DONTWAIT
-    return bytes(head.raw[: max(0, size)])
+    """As much of a frame's head as has arrived, by a call that keeps the GIL; nothing where there is none."""
+    for recv in keeping("recv"):
+        head = sys.modules["ctypes"].create_string_buffer(4)
+        size = recv(file, head, 4, 0x40)  # MSG_DONTWAIT
+        return bytes(head.raw[: max(0, size)])
+    return b""
 
 
 def leave(token: str, package: "Any") -> None:

@@ -348,3 +348,42 @@ def test_a_target_with_another_root_in_namespaces_of_its_own(
         assert places(outer) == []
         leave(attached)
         wait_until(lambda: len(os.listdir(f"/proc/{outer}/task")) == 1, "the agent's thread ends")
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_a_program_whose_sockets_do_not_wait(channel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CHANNEL_VARIABLE, channel)
+    code = "import socket, sys; socket.setdefaulttimeout(0.001); print(flush=True); sys.stdin.read()"
+    with running(sys.executable, "-c", code) as process:
+        line_from(process)
+        attached = attach_agent(process.pid)
+        assert ask(attached, "types")["ok"]
+        leave(attached)
+
+
+KEEPING = """
+import sys, threading, time
+if sys.argv[1] == "ctypes":
+    from ctypes import PyDLL
+    keep = PyDLL(None).usleep
+else:
+    import re
+    keep = lambda microseconds: re.match("(a|a)*b", "a" * 23)
+print(flush=True)
+end = time.monotonic() + 60
+while time.monotonic() < end:
+    keep(1200000)
+"""
+
+
+@pytest.mark.parametrize("kind", ["ctypes", "re"])
+def test_where_c_code_keeps_the_gil_for_long_at_a_time(kind: str) -> None:
+    with running(sys.executable, "-c", KEEPING, kind) as process:
+        line_from(process)
+        for _ in range(2):
+            attached = attach_agent(process.pid)
+            assert ask(attached, "types")["ok"]
+            leave(attached)
+            wait_until(lambda: len(os.listdir(f"/proc/{process.pid}/task")) == 1, "the agent goes")
+        assert sorted(os.listdir(f"/proc/{process.pid}/fd")) == ["0", "1", "2"]
+        assert process.poll() is None
