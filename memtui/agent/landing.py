@@ -136,11 +136,10 @@ def _load(package: "Any", name: str, source: bytes) -> None:
 
 def receive(file: int, arrival: "Arrival") -> "Optional[bytes]":
     """One frame and nothing of what follows it; None when the viewer went, or does not come."""
-    data = _received_at_once(file) if arrival.waited_seconds else b""
-    size, end = 4 + int.from_bytes(data, "big") if len(data) == 4 else 4, time.monotonic() + _FETCH_SECONDS
-    while len(data) < size:
+    data, end = _received_at_once(file) if arrival.waited_seconds else b"", time.monotonic() + _FETCH_SECONDS
+    while len(data) < _frame_bytes(data):
         try:
-            piece = os.read(file, size - len(data))
+            piece = os.read(file, _frame_bytes(data) - len(data))
         except BlockingIOError:
             if time.monotonic() < end:
                 continue
@@ -152,8 +151,12 @@ def receive(file: int, arrival: "Arrival") -> "Optional[bytes]":
         arrival.hurry()
         arrival.look()  # memtui sends at once, so a long wait was for the GIL
         data += piece
-        size = 4 + int.from_bytes(data[:4], "big") if len(data) >= 4 else size
-    return bytes(data[4:])
+    return data[4:]
+
+
+def _frame_bytes(begin: bytes) -> int:
+    """How long a frame is that begins like this, as far as that is known."""
+    return 4 + int.from_bytes(begin[:4], "big") if len(begin) >= 4 else 4
 
 
 def _received_at_once(file: int) -> bytes:

@@ -19,18 +19,18 @@ NEEDED = {
     "x86_64": {
         "read": 0, "write": 1, "close": 3, "poll": 7, "mmap": 9, "mprotect": 10, "munmap": 11, "rt_sigprocmask": 14,
         "rt_sigreturn": 15, "ioctl": 16, "madvise": 28, "getpid": 39, "sendto": 44, "recvfrom": 45, "shutdown": 48,
-        "socketpair": 53, "clone": 56, "exit": 60, "fcntl": 72, "gettid": 186, "futex": 202, "set_robust_list": 273,
-        "pipe2": 293, "memfd_create": 319, "rseq": 334, "clone3": 435,
+        "socketpair": 53, "setsockopt": 54, "clone": 56, "exit": 60, "fcntl": 72, "gettid": 186, "futex": 202,
+        "set_robust_list": 273, "pipe2": 293, "memfd_create": 319, "rseq": 334, "clone3": 435,
     },
     "aarch64": {
         "fcntl": 25, "ioctl": 29, "close": 57, "pipe2": 59, "read": 63, "write": 64, "ppoll": 73, "exit": 93,
         "futex": 98, "set_robust_list": 99, "rt_sigprocmask": 135, "rt_sigreturn": 139, "getpid": 172, "gettid": 178,
-        "socketpair": 199, "sendto": 206, "recvfrom": 207, "shutdown": 210, "munmap": 215, "clone": 220, "mmap": 222,
-        "mprotect": 226, "madvise": 233, "memfd_create": 279, "rseq": 293, "clone3": 435,
+        "socketpair": 199, "sendto": 206, "recvfrom": 207, "setsockopt": 208, "shutdown": 210, "munmap": 215,
+        "clone": 220, "mmap": 222, "mprotect": 226, "madvise": 233, "memfd_create": 279, "rseq": 293, "clone3": 435,
     },
 }  # fmt: skip
 """What bringing the agent in, and the agent itself, call beside what every Python calls all the time."""
-_INDISPENSABLE = ("memfd_create", "socketpair", "pipe2", "poll", "ppoll", "sendto", "recvfrom")
+_INDISPENSABLE = ("memfd_create", "socketpair", "setsockopt", "pipe2", "poll", "ppoll")
 """Of these, those without which there is no agent. (``clone`` is judged by its arguments: the call itself tells.)"""
 _STRICT = 1
 _CAP_SYS_ADMIN = 21
