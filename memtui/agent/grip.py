@@ -87,7 +87,7 @@ def grip_after(waited_seconds: float) -> Grip:
     if seconds:
         grip.begin(seconds)
         try:
-            read(-1, 1)
+            read(-1, 1)  # it fails, but not without having given the GIL away
         except OSError:
             pass
     return grip
