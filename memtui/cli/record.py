@@ -106,10 +106,12 @@ def _record(args: argparse.Namespace, session: LiveSession, recorder: Recorder) 
     interrupted = False
     try:
         with orderly_end(session.close):
-            session.start()
             try:
+                session.start()
                 _watch(args, session, recorder, line)
             except KeyboardInterrupt:
+                if not recorder.written_bytes:
+                    raise  # nothing has been seen yet
                 interrupted = True
     finally:
         line.end()
