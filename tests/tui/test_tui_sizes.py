@@ -52,6 +52,19 @@ def test_layout(size: tuple[int, int], layout: Layout) -> None:
     assert layout_for(*size) is layout
 
 
+async def test_the_layout_is_chosen_again_when_the_size_stays(make_app: Make, states: tuple[State, ...]) -> None:
+    """Of several sizes that come at once, the last one counts, whatever became of what was drawn between."""
+    app = make_app(session=ScriptedSession(states[150:]))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "RSS" in text_of(app))
+        dashboard = app.screen
+        assert isinstance(dashboard, DashboardScreen)
+        await pilot.resize_terminal(121, 40)
+        dashboard.fit_to = Layout.TINY
+        await until(pilot, lambda: dashboard.fit_to is Layout.FULL)
+        await until(pilot, lambda: "q Quit" in text_of(app))
+
+
 def test_low_and_tall_terminals_share_rows_otherwise() -> None:
     assert [height_class(height) for height in (30, 40, 60)] == ["low", "medium", "tall"]
 

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.events import Resize
+from textual.geometry import Size
 from textual.widgets import Input
 
 from memtui.model.allocation import Frame
@@ -81,11 +82,19 @@ class DashboardScreen(StateScreen[None]):
         self.query_one("#allocations").focus()
         self.call_after_refresh(self.begin)
 
-    def on_resize(self, event: Resize) -> None:
-        """Choose the layout that fits."""
-        self.fit_to = layout_for(*event.size)
-        self._lay_out()
+    def on_resize(self, event: Resize) -> None:  # type: ignore[override]
+        """Choose the layout that fits. (The handler of the base class is called as well.)"""
+        self._fit(event.size)
         self.call_after_refresh(self.refresh_view)
+
+    def settle(self) -> None:
+        """Choose it again: several changes of the size may have come at once."""
+        self._fit(self.size)
+        super().settle()
+
+    def _fit(self, size: Size) -> None:
+        self.fit_to = layout_for(*size)
+        self._lay_out()
 
     def show_state(self, state: State) -> None:
         """Give every panel that shows its lines."""
