@@ -14,6 +14,8 @@ from typing import Any
 from memtui import paths
 from memtui.errors import RefusedError
 
+_PYTHON = getattr(sys, "_base_executable", None) or sys.executable
+"""Without the detour by a virtual environment, of which it needs nothing: it is waited for."""
 _ANSWER_SECONDS = 40.0
 _END_SECONDS = 5.0
 _READ_BYTES = 65536
@@ -31,7 +33,7 @@ class HelperProcess:
         root = str(paths.PACKAGE.parent)
         code = f"import sys; sys.path.insert(0, {root!r}); from {module} import main; main()"
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", code],
+            [_PYTHON, "-I", "-S", "-c", code],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

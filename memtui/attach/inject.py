@@ -13,7 +13,7 @@ from memtui.attach.helper_process import HelperProcess
 from memtui.attach.plan import LIFETIME_SECONDS, agent_text, bootstrap_source
 from memtui.attach.room import check_room
 from memtui.attach.seccomp import check_filter
-from memtui.attach.ways import Via, Way, choose, needs_helper
+from memtui.attach.ways import Via, Way, choose
 from memtui.channel.link import AgentLink
 from memtui.channel.meeting import Meeting, meet
 from memtui.errors import ChannelError, NoAnswerError, RefusedError, TargetDiedError
@@ -51,12 +51,12 @@ def attach_agent(pid: int, via: Via = "auto", experimental: bool = False) -> Att
     with ProcessReader(pid) as process:
         identity, inner_pid = process.identity(), int(process.status()["NSpid"].split()[-1])
     began = time.monotonic()
-    interpreter = check_attachable(pid)
-    check_room(pid)
-    check_filter(pid)
     token = secrets.token_hex(6)
     with ExitStack() as stack:
-        helpers = stack.enter_context(closing(_Helpers(needs_helper(interpreter, via))))
+        helpers = stack.enter_context(closing(_Helpers(via in ("auto", "ptrace"))))
+        interpreter = check_attachable(pid)
+        check_room(pid)
+        check_filter(pid)
         way = stack.enter_context(closing(choose(interpreter, identity, via, experimental, helpers.run)))
         reader = stack.enter_context(closing(open_readiness(interpreter)))
         meeting = stack.enter_context(closing(meet(pid, token)))
@@ -152,7 +152,7 @@ class _Attempts:
 
 
 class _Helpers:
-    """The helpers of one attach, one for each attempt; the first starts up while the plan is being made."""
+    """The helpers of one attach, one for each attempt; the first starts up while the target is being looked at."""
 
     def __init__(self, early: bool) -> None:
         self._stack = ExitStack()

@@ -81,11 +81,6 @@ def entry_cost(via: Via) -> str:
     return gdb.COST if via == "gdb" else ""
 
 
-def needs_helper(interpreter: Interpreter, via: Via) -> bool:
-    """Whether the first try is the injector's."""
-    return via == "ptrace" or (via == "auto" and interpreter.minor < SINCE)
-
-
 class ByPtrace:
     """memtui's own injector: the best thread first, then any that waits harmlessly."""
 
