@@ -1,4 +1,4 @@
-"""The first lines that run inside the target: they make the private channel and load the agent through it.
+"""The first lines that run inside the target: they make the private channel and bring the agent to life.
 
 This text travels on memory pages (see ``memtui/attach/stubs.py``); what is needed later is compiled later
 (``greeting.py``, ``landing.py``, the agent). It runs in a native thread of its own; no name of it stays anywhere. The
@@ -127,7 +127,7 @@ def _enter(token: str, pid: int) -> "Optional[Any]":
 
 
 # Each call that may wait gives the GIL away, and a busy program keeps it for a whole switch interval: there are few
-# such calls, and the first viewer is greeted before the agent's text has come.
+# such calls, and the first viewer is greeted before the agent's text is looked at.
 
 
 class Arrival:

@@ -65,13 +65,13 @@ def serve(package: "Any", token: str, arrival: "Arrival", channel: "Channel", te
     ``text`` is the agent's; without it the viewer sends it. Nobody has to wait for a viewer that does not come; only
     where C code keeps the GIL is it looked for last, when that is no wait any more.
     """
-    if not (arrival.waited_seconds or channel.meet(arrival)):
+    if not (text and arrival.waited_seconds) and not channel.meet(arrival):
         return
     end = time.time() + _LOAD_SECONDS
     while not _join(package, arrival, channel) and time.time() < end:
         if package.__dict__.setdefault("loader", token) == token:
             if "agent" not in package.__dict__:
-                _become(package, arrival, channel, text)
+                _become(package, arrival, channel, text or channel.text or b"")
                 return
             del package.loader
         original("time", "sleep")(0.01)
@@ -81,9 +81,7 @@ def _become(package: "Any", arrival: "Arrival", channel: "Channel", text: bytes)
     try:
         forget_agent(package)
         package.at_rest = True
-        if not text and not channel.meet(arrival):
-            return
-        _load_all(package, arrival, text or channel.text or b"")
+        _load_all(package, arrival, text)
         if not channel.meet(arrival):
             return
         package.agent = package.core.Agent(arrival.pass_on(package))
@@ -105,14 +103,10 @@ def _join(package: "Any", arrival: "Arrival", channel: "Channel") -> bool:
     """
     end = time.time() + 5.0
     while time.time() < end:
-        if "agent" not in package.__dict__:
-            return False
-        if not channel.meet(arrival):
-            return True
         agent = package.__dict__.get("agent")  # it may go at any moment
         if agent is None:
             return False
-        if channel.hand_over(agent):
+        if not channel.meet(arrival) or channel.hand_over(agent):
             return True
         del agent
         original("time", "sleep")(0.01)

@@ -115,7 +115,7 @@ def take_frame(inbox: bytearray) -> dict[str, Any] | None:
         raise WireError("a frame of too many parts")
     try:
         frame = _from_text(body.decode("utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise WireError("a frame that is not JSON") from None
     if type(frame) is not dict:
         raise WireError("a frame that is not an object")

@@ -114,7 +114,7 @@ class _Attempts:
         # The pages that the main thread is given stay in the process: there the text comes later.
         self.text = agent_text() if in_main else self.text
         source = bootstrap_source(
-            self._token, self._asked_at, self._inner_pid, in_main, place, not in_main, self._lifetime_seconds
+            self._token, self._asked_at, self._inner_pid, in_main, place, self._lifetime_seconds
         )
         answer = self._way.start(route, source)
         outcome = str(answer["outcome"])

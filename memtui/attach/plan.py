@@ -76,16 +76,15 @@ def bootstrap_source(
     inner_pid: int,
     in_main_thread: bool,
     place: Place | None = None,
-    carry: bool = False,
     lifetime_seconds: float = LIFETIME_SECONDS,
 ) -> str:
     """Statements of Python that run the bootstrap, leave no name behind and never raise.
 
     ``asked_at`` (since the epoch) is when the attach began; after ``lifetime_seconds`` they do nothing any more.
     ``inner_pid`` is the process's number as itself sees it. ``in_main_thread``: they will be run by the interpreter's
-    main thread, so they must start a thread of its own for the bootstrap. ``place``: where memtui listens, if so.
-    ``carry``: behind a zero follow others to be run by the same thread, with the agent's text; else that has to be
-    sent through the channel.
+    main thread, so they must start a thread of its own for the bootstrap, and the agent's text has to be sent through
+    the channel. Otherwise others follow behind a zero, to be run by the same thread, with that text. ``place``: where
+    memtui listens, if so.
     """
     expires_at = asked_at + lifetime_seconds
     call = f"{token!r}, {asked_at!r}, {expires_at!r}, {inner_pid}, {place!r}"
@@ -99,13 +98,13 @@ def bootstrap_source(
     for name in ("greeting", "landing"):
         text = f"_TEXT_OF_{name.upper()}"
         then += f"{text} = {_bare(name)!a}\n_{name.upper()} = {'exec(' + _as_own(text) + ')'!r}\n"
-    then += f"start({call})\n" if in_main_thread else f"boot({call}, _GRIP, {carry})\n"
+    then += f"start({call})\n" if in_main_thread else f"boot({call}, _GRIP, True)\n"
     names = '"__name__": "_memtui_bootstrap", "_GRIP": None'
     source = f'__import__("builtins").exec({_as_own("_FIRST")}, {{{names}, "_FIRST": {first!a}, "_THEN": {then!a}}})'
-    if carry:
-        follows = f"__import__('sys').modules['_memtui_agent'].later.pop({token!r}).send({_literal()})"
-        return f"{_silently(source)}\0{_silently(follows)}"
-    return _silently(source)
+    if in_main_thread:
+        return _silently(source)
+    follows = f"__import__('sys').modules['_memtui_agent'].later.pop({token!r}).send({_literal()})"
+    return f"{_silently(source)}\0{_silently(follows)}"
 
 
 @cache

@@ -32,13 +32,13 @@ from memtui.heap.read.load import KEEP_ALL_BYTES, Loaded, load_image
 from memtui.heap.read.reader import Reader
 from memtui.heap.read.roots import stacks_to_read
 from memtui.model.units import format_bytes
-from memtui.observe.headroom import memory_rooms
+from memtui.observe.headroom import go_first, memory_rooms
 from memtui.observe.interpreter import Interpreter, find_interpreter
 from memtui.observe.maps import parse_maps, read_maps
 from memtui.observe.process import ProcessReader
 from memtui.observe.smaps import read_classes
 
-_NICENESS, _FIRST_TO_GO = 5, "1000"
+_NICENESS = 5
 _FRACTIONS = {
     "waiting for a good moment": 0.0, "reading": 0.05, "objects": 0.2, "references": 0.4, "names": 0.6,
     "holders and retained sizes": 0.75, "writing": 0.85,
@@ -58,8 +58,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # leaves every with block in good order
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     os.nice(_NICENESS)  # the target comes first
-    with contextlib.suppress(OSError):  # also where memory runs out: this process ends, not the target
-        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+    go_first()  # also where memory runs out
     try:
         path = Path(plan["path"])
         picture = Taker(plan).take()

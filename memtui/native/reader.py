@@ -123,7 +123,8 @@ class Recorded:
             )
             raise UsageError(what, why=why, next_step="It may be damaged: record again.") from error
         if not answer["ok"]:
-            raise UsageError(what, why=_sentence(str(answer["error"])), next_step=_advice(str(answer["error"])))
+            said = str(answer.get("error", ""))
+            raise UsageError(what, why=answer.get("why") or _sentence(said), next_step=_advice(said))
         return answer["result"]
 
 

@@ -13,12 +13,12 @@ import resource
 import signal
 import sys
 import threading
-from pathlib import Path
 from typing import Any
+
+from memtui.observe.headroom import go_first
 
 _MOST_BYTES, _TIMES_ITS_SIZE = 1 << 30, 50
 """What reading a recording may take: this much, and so many times the size of its file."""
-_FIRST_TO_GO = "1000"
 
 
 def main(arguments: list[str]) -> int:
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     except (OSError, ValueError, RuntimeError, ImportError, EOFError) as error:
         result = {"ok": False, "error": str(error).strip() or type(error).__name__}
     except MemoryError:
-        result = {"ok": False, "error": "it takes more memory than a recording of this size can need."}
+        result = {"ok": False, "why": "It takes more memory than a recording of this size can need."}
     with contextlib.suppress(BrokenPipeError), open(answer, "w", encoding="utf-8") as file:
         json.dump(result, file)
     return 0
@@ -42,8 +42,7 @@ def main(arguments: list[str]) -> int:
 
 def _bound_memory(path: str) -> None:
     """A damaged recording may ask for all the memory there is; where it runs out all the same, this process ends."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+    go_first()
     with contextlib.suppress(OSError, ValueError):  # a lower limit stays
         most = _MOST_BYTES + _TIMES_ITS_SIZE * os.stat(path).st_size
         soft, hard = resource.getrlimit(resource.RLIMIT_DATA)

@@ -15,10 +15,12 @@ import jsonschema
 import pytest
 from attach_driver import wait_until
 
+from memtui.cli.main import run
 from memtui.errors import UsageError
 from memtui.model.command import CollectGarbage, StartRecording, StartTracing, StopRecording, TakeSnapshot
 from memtui.model.state import EventKind
 from memtui.report.build import build_report, load_schema
+from memtui.session.attendants import Attendants
 from memtui.session.live import LiveOptions, LiveSession
 from memtui.session.recording.player import Player
 from memtui.session.recording.reader import RecordingFile
@@ -184,6 +186,24 @@ def test_ctrl_c_ends_it_well(
     out, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 130
     assert f"memtui open {path}" in out
+    assert RecordingFile(path).is_whole
+
+
+def test_ctrl_c_in_its_first_moment(
+    target: subprocess.Popen[bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "a.memtui"
+
+    def interrupted(*_: object) -> None:
+        wait_for_blocks(path, 1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Attendants, "attend", interrupted)
+    assert run(["record", str(target.pid), "-o", str(path)]) == 130
+    assert f"memtui open {path}" in capsys.readouterr().out
     assert RecordingFile(path).is_whole
 
 

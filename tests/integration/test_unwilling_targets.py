@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from attach_driver import ask, leave, tasks, wait_until
 from interpreters import Interpreter
+from observed import line_from, running
 
 from memtui.attach.inject import attach_agent
 
@@ -63,18 +64,14 @@ work()
 
 
 def test_tracing_ends_while_threads_allocate_without_the_gil(interpreter: Interpreter) -> None:
-    with subprocess.Popen([interpreter.path, "-c", COMPRESSING], stdout=subprocess.PIPE) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"here\n"
-            viewer = attach_agent(process.pid)
-            for _ in range(8):
-                ask(viewer, "trace_start", frames=1)
-                ask(viewer, "trace_stop")
-            leave(viewer)
-            assert process.poll() is None
-        finally:
-            process.kill()
+    with running(interpreter.path, "-c", COMPRESSING) as process:
+        assert line_from(process) == b"here\n"
+        viewer = attach_agent(process.pid)
+        for _ in range(8):
+            ask(viewer, "trace_start", frames=1)
+            ask(viewer, "trace_stop")
+        leave(viewer)
+        assert process.poll() is None
 
 
 CURSORS = """
@@ -106,19 +103,14 @@ sys.stdin.readline()
 
 
 def test_counting_types_keeps_no_object_alive(interpreter: Interpreter) -> None:
-    command = [interpreter.path, "-c", CURSORS]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"here\n"
-            viewer = attach_agent(process.pid)
-            for _ in range(10):
-                ask(viewer, "types", limit=10)
-            leave(viewer)
-            process.communicate(b"\n", timeout=30)
-            assert process.returncode == 0
-        finally:
-            process.kill()
+    with running(interpreter.path, "-c", CURSORS) as process:
+        assert line_from(process) == b"here\n"
+        viewer = attach_agent(process.pid)
+        for _ in range(10):
+            ask(viewer, "types", limit=10)
+        leave(viewer)
+        process.communicate(b"\n", timeout=30)
+        assert process.returncode == 0
 
 
 INTERPRETERS = """
@@ -136,15 +128,10 @@ sys.stdin.readline()
 
 def test_beside_an_interpreter_with_a_gil_of_its_own(interpreter: Interpreter) -> None:
     module = "_interpreters" if interpreter.minor >= (3, 13) else "_xxsubinterpreters"
-    command = [interpreter.path, "-c", INTERPRETERS.format(module=module)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"here\n"
-            for _ in range(3):
-                viewer = attach_agent(process.pid)
-                ask(viewer, "types", limit=10)
-                leave(viewer)
-            assert process.poll() is None
-        finally:
-            process.kill()
+    with running(interpreter.path, "-c", INTERPRETERS.format(module=module)) as process:
+        assert line_from(process) == b"here\n"
+        for _ in range(3):
+            viewer = attach_agent(process.pid)
+            ask(viewer, "types", limit=10)
+            leave(viewer)
+        assert process.poll() is None

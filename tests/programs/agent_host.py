@@ -87,8 +87,9 @@ def serve():
 
 
 def as_viewer(connection):
-    """Its file, which from now on waits in reads for 0.3 s at most, as the bootstrap has it."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("qq", 0, 300000))
+    """Its file, which from now on waits in reads as long as the bootstrap has it."""
+    milliseconds = sys.modules[PACKAGE + ".core"]._LINGER_MILLISECONDS
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("qq", 0, 1000 * milliseconds))
     return connection.detach()
 
 

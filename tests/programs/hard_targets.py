@@ -233,7 +233,7 @@ def prefork():
 
 
 def gil_main():
-    """The main thread is in C code that keeps the GIL, for up to a second and a half."""
+    """The main thread is in C code that keeps the GIL, for up to two and a half seconds."""
     while True:
         for seconds in (0.2, 2.5, 0.6):
             begin = time.monotonic()

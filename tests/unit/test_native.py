@@ -281,4 +281,4 @@ reading_main.main(sys.argv[1:])
             said[most] = json.loads(reader.stdout.read())
     assert said[1 << 20] == {"ok": True, "result": 1 << 20}
     assert said[3 << 30]["ok"] is False
-    assert "more memory than a recording of this size can need" in said[3 << 30]["error"]
+    assert "more memory than a recording of this size can need" in said[3 << 30]["why"]

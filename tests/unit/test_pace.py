@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from memtui.agent import pace as pacing
-from memtui.agent.grip import MOST_SECONDS, Grip, fair_seconds, starved_seconds
+from memtui.agent.grip import MOST_SECONDS, Grip, fair_seconds, grip_after, starved_seconds
 
 
 class Clocks:
@@ -131,3 +131,13 @@ def test_the_more_threads_there_are_the_shorter_it_is_kept(monkeypatch: pytest.M
     threads = 9
     assert [fair_seconds(waited) for waited in (0.3, 0.8, 9.0)] == [0.0, 0.05, 0.1]
     assert 8 * fair_seconds(0.8) <= 0.8 / 2, "the others wait for less long than they make one wait"
+
+
+@pytest.mark.parametrize(("waited", "held"), [(0.0, False), (0.4, False), (0.6, True), (9.0, True)])
+def test_the_gil_is_kept_from_the_first_moment_after_a_long_wait(waited: float, held: bool) -> None:
+    before = sys.getswitchinterval()
+    grip = grip_after(waited)
+    assert grip.held is held
+    assert (sys.getswitchinterval() != before) is held
+    grip.end()
+    assert sys.getswitchinterval() == pytest.approx(before)
